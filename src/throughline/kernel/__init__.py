@@ -1,0 +1,1 @@
+"""What every room stands on: settings, time, money, the database, jobs, events, cryptography, texts."""

@@ -1,0 +1,16 @@
+"""Tables of `line`."""
+
+from __future__ import annotations
+
+revision = "0007"
+down_revision = "0006"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Create the tables of `line`."""
+
+
+def downgrade() -> None:
+    """Drop the tables of `line`."""
