@@ -1,0 +1,204 @@
+"""The event outbox: what happened is stored with the change and handed to each subscriber.
+
+`publish` writes the event and defers one delivery job for each subscriber, all in the caller's
+transaction. Delivery is at least once and in order for each aggregate and subscriber; the record of
+what a subscriber has seen is written in the handler's own transaction, so its effects in the database
+happen once. A handler that keeps failing holds up only its own aggregate.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Any, ClassVar, Protocol
+from uuid import UUID
+
+from opentelemetry import propagate
+from sqlalchemy import Index, UniqueConstraint, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from throughline.kernel import clock
+from throughline.kernel.db import Base, Id, Instant, Json, database
+from throughline.kernel.jobs import NewJob, defer_many, task
+
+DELIVER = "kernel.deliver_event"
+DELIVERY_RUNS = 600  # with a back-off of up to 5 min (150 s on average): about 24 hours
+
+
+class Event(Protocol):
+    """An event is a frozen dataclass with a versioned type name and fields of JSON-like types."""
+
+    TYPE: ClassVar[str]
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
+class OutboxEvent(Base):
+    """One published event. `seq` counts within its aggregate from 1, without holes."""
+
+    __tablename__ = "kernel_event"
+    __table_args__ = (
+        UniqueConstraint("aggregate_id", "aggregate_type", "seq"),
+        Index("ix_kernel_event_recorded_at", "recorded_at"),
+    )
+
+    id: Mapped[Id]
+    aggregate_type: Mapped[str]
+    aggregate_id: Mapped[UUID]
+    seq: Mapped[int]
+    borrower_id: Mapped[UUID | None]
+    type: Mapped[str]
+    payload: Mapped[Json]
+    trace: Mapped[str | None]
+    recorded_at: Mapped[Instant]
+
+
+class SeenEvent(Base):
+    """A subscriber has handled an event; written in the handler's transaction."""
+
+    __tablename__ = "kernel_event_seen"
+
+    subscriber: Mapped[str] = mapped_column(primary_key=True)
+    event_id: Mapped[UUID] = mapped_column(primary_key=True)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event as a handler gets it; ids and instants in `payload` are texts."""
+
+    id: UUID
+    type: str
+    aggregate_type: str
+    aggregate_id: UUID
+    seq: int
+    borrower_id: UUID | None
+    payload: dict[str, Any]
+    recorded_at: datetime
+
+
+Handler = Callable[[Session, StoredEvent], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Subscriber:
+    name: str
+    types: frozenset[str]
+    handler: Handler
+
+    def wants(self, event_type: str) -> bool:
+        return event_type in self.types or "*" in self.types
+
+
+_subscribers: dict[str, _Subscriber] = {}
+
+
+def subscribe(*types: str, name: str) -> Callable[[Handler], Handler]:
+    """Register a handler for event types ("*": all). `name` is stored and must never change or repeat."""
+
+    def register(handler: Handler) -> Handler:
+        known = _subscribers.get(name)
+        if known is not None and known.handler.__qualname__ != handler.__qualname__:
+            raise ValueError(f"two subscribers are named {name!r}")
+        _subscribers[name] = _Subscriber(name, frozenset(types), handler)
+        return handler
+
+    return register
+
+
+def publish(
+    session: Session, event: Event, *, aggregate_type: str, aggregate_id: UUID, borrower_id: UUID | None
+) -> UUID:
+    """Store an event and defer its deliveries in the caller's transaction; returns the event's id.
+
+    The caller holds the aggregate's row lock: that is what makes `seq` and the order of jobs equal the
+    order of commits. Payloads carry ids, never names, numbers or addresses of people.
+    """
+    carrier: dict[str, str] = {}
+    propagate.inject(carrier)
+    seq = select(func.coalesce(func.max(OutboxEvent.seq), 0) + 1).where(
+        OutboxEvent.aggregate_id == aggregate_id, OutboxEvent.aggregate_type == aggregate_type
+    )
+    row = OutboxEvent(
+        aggregate_type=aggregate_type,
+        aggregate_id=aggregate_id,
+        seq=session.execute(seq).scalar_one(),
+        borrower_id=borrower_id,
+        type=event.TYPE,
+        payload=payload_of(event),
+        trace=carrier.get("traceparent"),
+        recorded_at=clock.now(),
+    )
+    session.add(row)
+    session.flush()
+    defer_many(
+        session,
+        [
+            NewJob(
+                DELIVER,
+                {"event_id": str(row.id), "subscriber": subscriber.name},
+                queue="outbox",
+                lock=f"{aggregate_id}/{subscriber.name}",
+            )
+            for subscriber in _subscribers.values()
+            if subscriber.wants(event.TYPE)
+        ],
+    )
+    return row.id
+
+
+def payload_of(event: Event) -> dict[str, Any]:
+    """The JSON form of an event's fields. TypeError for a type that has none (a float among them)."""
+    return {field.name: _json(getattr(event, field.name)) for field in dataclasses.fields(event)}
+
+
+def _json(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | str) and not isinstance(value, Enum):
+        return value
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, UUID | Decimal):
+        return str(value)
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, dict):
+        return {str(key): _json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_json(item) for item in value]
+    raise TypeError(f"{type(value).__name__} does not travel in events")
+
+
+@task(DELIVER, queue="outbox", max_attempts=DELIVERY_RUNS)
+def deliver_event(*, event_id: str, subscriber: str) -> None:
+    """Hand one event to one subscriber, once: the record of it and the handler's work commit together."""
+    database().run(lambda session: deliver(session, UUID(event_id), subscriber))
+
+
+def deliver(session: Session, event_id: UUID, subscriber: str) -> bool:
+    """Run the handler in the caller's transaction; False if this subscriber has seen the event already."""
+    fresh = session.execute(
+        insert(SeenEvent)
+        .values(subscriber=subscriber, event_id=event_id)
+        .on_conflict_do_nothing()
+        .returning(SeenEvent.event_id)
+    ).first()
+    if fresh is None:
+        return False
+    row = session.get_one(OutboxEvent, event_id)
+    _subscribers[subscriber].handler(
+        session,
+        StoredEvent(
+            row.id,
+            row.type,
+            row.aggregate_type,
+            row.aggregate_id,
+            row.seq,
+            row.borrower_id,
+            row.payload,
+            row.recorded_at,
+        ),
+    )
+    return True
