@@ -13,7 +13,8 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from throughline.kernel import clock, events, jobs
-from throughline.kernel.db import Database, database as this_database
+from throughline.kernel.db import Database
+from throughline.kernel.db import database as this_database
 from throughline.kernel.events import StoredEvent
 from throughline.kernel.ids import new_id
 
@@ -41,9 +42,9 @@ def _count(session: Session, what: str) -> int:
 
 
 def test_a_rollback_defers_nothing(database: Database, run_jobs: Callable[..., int]) -> None:
-    with pytest.raises(ValueError, match="no"), database.transaction() as session:
+    with database.transaction() as session:
         jobs.defer(session, "test.note", {"word": "lost"})
-        raise ValueError("no")
+        session.rollback()
     with database.transaction() as session:
         jobs.defer(session, "test.note", {"word": "kept"})
     run_jobs()
@@ -203,7 +204,7 @@ def test_a_failing_handler_blocks_only_its_aggregate(
     with database.transaction() as session:
         waiting = session.execute(
             text(
-                "SELECT task_name, runs FROM kernel_job_failure JOIN procrastinate_jobs ON id = job_id WHERE status = 'todo'"
+                "SELECT f.task_name, f.runs FROM kernel_job_failure f JOIN procrastinate_jobs j ON j.id = f.job_id WHERE j.status = 'todo'"
             )
         ).all()
     assert [(row.task_name, row.runs >= 1) for row in waiting] == [("kernel.deliver_event", True)]
@@ -214,10 +215,10 @@ def test_a_failing_handler_blocks_only_its_aggregate(
 
 @pytest.mark.usefixtures("_clean_events")
 def test_a_rolled_back_event_is_not_delivered(database: Database, run_jobs: Callable[..., int]) -> None:
-    with pytest.raises(ValueError, match="no"), database.transaction() as session:
+    with database.transaction() as session:
         events.publish(
             session, Happened(1, new_id()), aggregate_type="thing", aggregate_id=new_id(), borrower_id=None
         )
-        raise ValueError("no")
+        session.rollback()
     run_jobs()
     assert got == []

@@ -156,7 +156,7 @@ def payload_of(event: Event) -> dict[str, Any]:
 
 
 def _json(value: Any) -> Any:
-    if value is None or isinstance(value, bool | int | str) and not isinstance(value, Enum):
+    if value is None or (isinstance(value, bool | int | str) and not isinstance(value, Enum)):
         return value
     if isinstance(value, Enum):
         return value.value

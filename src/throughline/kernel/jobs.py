@@ -89,7 +89,7 @@ def task(
         raise ValueError("a task runs at least once")
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
-        def run(context: procrastinate.JobContext, **args: Any) -> None:
+        def run(context: procrastinate.JobContext, /, **args: Any) -> None:
             try:
                 function(**args)
             except Exception as error:

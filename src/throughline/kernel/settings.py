@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from functools import lru_cache
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -64,7 +65,7 @@ class _TomlSection(TomlConfigSettingsSource):
         self._section = section
         super().__init__(settings_cls, toml_file=path)
 
-    def _read_file(self, file_path: Path) -> dict[str, Any]:
+    def _read_file(self, file_path: Path | Traversable) -> dict[str, Any]:
         content = super()._read_file(file_path)
         if not self._section:
             return {name: value for name, value in content.items() if not isinstance(value, dict)}
