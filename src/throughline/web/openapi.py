@@ -1,0 +1,41 @@
+"""The OpenAPI document tells the truth: what every operation may answer beside its own results."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+
+from throughline.kernel.http import ProblemDocument, problems
+
+_METHODS = ("get", "post", "put", "patch", "delete")
+
+
+def install(app: FastAPI) -> None:
+    """Complete the generated document once, when it is first asked for."""
+    generate = app.openapi
+
+    def complete() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _completed(generate())
+        return app.openapi_schema
+
+    app.openapi = complete  # type: ignore[method-assign]  # the way that FastAPI documents
+
+
+def _completed(document: dict[str, Any]) -> dict[str, Any]:
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    schemas["ProblemDocument"] = ProblemDocument.model_json_schema()
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    for path in document["paths"].values():
+        for method in _METHODS:
+            operation = path.get(method)
+            if operation is None:
+                continue
+            answers = operation["responses"]
+            always = (422, 503) if method == "get" else (400, 413, 422, 503)
+            for status, answer in problems(*always).items():
+                # FastAPI writes its own 422, in a shape that we never send.
+                answers[str(status)] = answer
+    return document
