@@ -1,0 +1,17 @@
+"""The command's root: groups are attached here."""
+
+from __future__ import annotations
+
+import typer
+
+from throughline.cli import demo, platform
+
+app = typer.Typer(
+    name="throughline",
+    help="Throughline (不断线): consumer lending that keeps serving a borrower whose phone line has stopped.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+platform.attach(app)
+app.add_typer(demo.app, name="demo", help="The demo lender: move business time.")
