@@ -1,0 +1,44 @@
+# Two commands do everything on a fresh Debian machine: `make run` and `make test`.
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+PYTEST_ARGS ?=
+
+.PHONY: help setup setup-dev run test lint bench soak docs lock clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
+
+setup: ## install what running needs
+	@tools/setup.sh runtime
+
+setup-dev: ## install what developing and testing needs
+	@tools/setup.sh dev
+
+run: setup ## the platform with its database, demo lender and simulators, on http://127.0.0.1:8000
+	@THROUGHLINE_DEMO=1 $(BIN)/throughline up
+
+test: setup-dev lint ## everything: formats, types, floors, audits, tests
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+lint: setup-dev ## formats, lints, types, floors, known holes
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/bandit -q -c pyproject.toml -r src
+	@tools/audit.sh
+
+bench: setup-dev ## figures beside ceilings taken in the same run
+	@for file in bench/*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
+
+soak: setup-dev ## the long tests
+	$(BIN)/pytest -m soak $(PYTEST_ARGS)
+
+docs: setup-dev ## the documentation as a site in site/
+	$(BIN)/mkdocs build --strict --quiet
+
+lock: setup-dev ## pin the requirements anew, with hashes and without any registry's address
+	@tools/lock.sh
+
+clean: ## remove what the commands above made, but no data
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache site artifacts
