@@ -1,0 +1,31 @@
+"""Purposes for which personal data may be used, each with the text that the person agrees to."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from throughline.kernel.i18n import N_
+
+# Evidence of a consent names the version of the text that was shown; a changed text is a new version.
+CONSENT_TEXT_VERSION = "2026-01"
+
+
+class Purpose(StrEnum):
+    """What a consent is for. One consent covers one purpose."""
+
+    IDENTITY = "identity_verification"
+    CREDIT = "credit_scoring"
+    CONTINUITY = "service_continuity"
+    CONTACT = "loan_contact"
+    MARKETING = "marketing"
+
+
+CONSENT_TEXTS: dict[Purpose, str] = {
+    Purpose.IDENTITY: N_("We use your name and ID number to check who you are and to write your contract."),
+    Purpose.CREDIT: N_("We use your application and your history with us to decide about credit."),
+    Purpose.CONTINUITY: N_(
+        "We ask your carrier whether your phone line works, so that we can protect you when it does not."
+    ),
+    Purpose.CONTACT: N_("We write to your phone and e-mail about your loan."),
+    Purpose.MARKETING: N_("We tell you about other products."),
+}
