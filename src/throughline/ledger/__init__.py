@@ -1,1 +1,7 @@
-"""Ledger."""
+"""The books: journal entries by double entry, and the trial balance.
+
+An entry is written once, is balanced for its currency, and is never changed; a correction is another
+entry. Entries are found again by a key, so that posting twice is posting once. No running balance is
+kept: an account's balance is the sum of its lines.
+Verbs: `post_entry`, `entries`, `trial_balance`.
+"""
