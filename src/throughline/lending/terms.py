@@ -1,0 +1,243 @@
+"""The terms of a loan: what the contract fixes for its whole life. Pure values, checked when they are made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+
+from throughline.kernel.money import MAX_MINOR, Rounding
+
+MAX_INSTALLMENTS = 600  # fifty years of months; anything longer is a typing error
+MAX_RATE_PERCENT = Decimal(1000)
+
+
+class TermsError(ValueError):
+    """Terms that make no loan. `field` is the path of the wrong one, `expected` what it should be."""
+
+    def __init__(self, field: str, expected: str) -> None:
+        super().__init__(f"{field}: {expected}")
+        self.field = field
+        self.expected = expected
+
+
+class Amortization(StrEnum):
+    """How principal is repaid over a declining balance."""
+
+    EQUAL_INSTALLMENTS = "equal_installments"  # 等额本息
+    EQUAL_PRINCIPAL = "equal_principal"  # 等额本金
+
+
+class PeriodUnit(StrEnum):
+    """The unit of a repayment period."""
+
+    MONTHS = "months"
+    WEEKS = "weeks"
+    DAYS = "days"
+
+
+class YearBasis(StrEnum):
+    """Days in a year for interest; `actual` counts each day by its own calendar year."""
+
+    ACTUAL = "actual"
+    D360 = "360"
+    D364 = "364"
+    D365 = "365"
+
+
+class MonthBasis(StrEnum):
+    """Days in a whole month for interest."""
+
+    ACTUAL = "actual"
+    D30 = "30"
+
+
+class DueDates(StrEnum):
+    """Where in the month an installment falls."""
+
+    SAME_DAY = "same_day"
+    MONTH_END = "month_end"
+
+
+class OverdueBase(StrEnum):
+    """What penalty interest is charged on."""
+
+    PRINCIPAL = "principal"
+    PRINCIPAL_AND_INTEREST = "principal_and_interest"
+
+
+class AllocationPreset(StrEnum):
+    """Named orders in which money pays debt; `custom` gives the twelve buckets itself."""
+
+    STANDARD = "standard"
+    DUE_FIRST_IN_ADVANCE_PRINCIPAL = "due_first_in_advance_principal"
+    DUE_FIRST_INTEREST_PRINCIPAL = "due_first_interest_principal"
+    CN_STATUTORY = "cn_statutory"
+    CUSTOM = "custom"
+
+
+class Direction(StrEnum):
+    """Finish an installment before the next one, or a component on all installments before the next."""
+
+    HORIZONTAL = "horizontal"
+    VERTICAL = "vertical"
+
+
+class FutureInstallments(StrEnum):
+    """Which installment money in advance reaches first."""
+
+    NEXT = "next"
+    LAST = "last"
+    REAMORTIZE = "reamortize"
+
+
+class Preclosure(StrEnum):
+    """To which day a pay-off bears interest: the day itself, or the next due date."""
+
+    TILL_PRECLOSURE_DATE = "till_preclosure_date"
+    TILL_REST_DATE = "till_rest_date"
+
+
+@dataclass(frozen=True, slots=True)
+class Frequency:
+    """One period: `count` units long."""
+
+    count: int = 1
+    unit: PeriodUnit = PeriodUnit.MONTHS
+
+
+@dataclass(frozen=True, slots=True)
+class DayCount:
+    """How days become a share of a year."""
+
+    year: YearBasis = YearBasis.ACTUAL
+    month: MonthBasis = MonthBasis.ACTUAL
+
+
+@dataclass(frozen=True, slots=True)
+class RoundingRules:
+    """Rounding of interest and accruals, and of the installment to a multiple (in minor units)."""
+
+    mode: Rounding = Rounding.HALF_EVEN
+    installment_multiple_minor: int = 1
+    installment_multiple_mode: Rounding = Rounding.HALF_EVEN
+
+
+@dataclass(frozen=True, slots=True)
+class OverdueInterest:
+    """Penalty interest: percent a year on the overdue base, for days after the grace."""
+
+    annual_rate_percent: Decimal
+    grace_days: int = 0
+    base: OverdueBase = OverdueBase.PRINCIPAL
+
+
+@dataclass(frozen=True, slots=True)
+class AllocationRule:
+    """How a payment is spread. `order` holds the twelve "due_type.component" buckets of a custom rule."""
+
+    preset: AllocationPreset = AllocationPreset.STANDARD
+    direction: Direction = Direction.HORIZONTAL
+    future: FutureInstallments = FutureInstallments.NEXT
+    order: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DelinquencyRange:
+    """A bucket of delinquent days, both ends included; the last may be open."""
+
+    name: str
+    from_day: int
+    to_day: int | None
+
+
+# lending.md section 8: the start buckets.
+STANDARD_RANGES = tuple(
+    DelinquencyRange(f"RANGE_{nr}", first, last)
+    for nr, (first, last) in enumerate(
+        [
+            (1, 3),
+            (4, 30),
+            (31, 60),
+            (61, 90),
+            (91, 120),
+            (121, 150),
+            (151, 180),
+            (181, 240),
+            (241, None),
+        ],
+        1,
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LoanTerms:
+    """The terms of one loan.
+
+    `annual_rate_percent` is nominal a year. `installment_minor`, when given, fixes the installment and
+    the number of installments follows from it. `arrears_days` is the grace of delinquency.
+    """
+
+    currency: str
+    principal_minor: int
+    annual_rate_percent: Decimal
+    installments: int
+    amortization: Amortization = Amortization.EQUAL_INSTALLMENTS
+    repay_every: Frequency = field(default_factory=Frequency)
+    expected_disbursement_date: date | None = None
+    first_due_date: date | None = None
+    due_dates: DueDates = DueDates.SAME_DAY
+    day_count: DayCount = field(default_factory=DayCount)
+    rounding: RoundingRules = field(default_factory=RoundingRules)
+    installment_minor: int | None = None
+    overdue_interest: OverdueInterest | None = None
+    arrears_days: int = 0
+    allocation: AllocationRule = field(default_factory=AllocationRule)
+    preclosure: Preclosure = Preclosure.TILL_PRECLOSURE_DATE
+    ranges: tuple[DelinquencyRange, ...] = STANDARD_RANGES
+
+    def __post_init__(self) -> None:
+        _within("principal", self.principal_minor, 1, MAX_MINOR)
+        _within("installments", self.installments, 1, MAX_INSTALLMENTS)
+        _rate("annual_rate_percent", self.annual_rate_percent)
+        _within("repay_every.count", self.repay_every.count, 1, 366)
+        _within("rounding.installment_multiple", self.rounding.installment_multiple_minor, 1, MAX_MINOR)
+        _within("grace.arrears_days", self.arrears_days, 0, 366)
+        if self.installment_minor is not None:
+            _within("installment_amount", self.installment_minor, 1, MAX_MINOR)
+        if self.overdue_interest is not None:
+            _rate("overdue_interest.annual_rate_percent", self.overdue_interest.annual_rate_percent)
+            _within("overdue_interest.grace_days", self.overdue_interest.grace_days, 0, 366)
+        if self.due_dates is DueDates.MONTH_END and self.repay_every.unit is not PeriodUnit.MONTHS:
+            raise TermsError("due_dates", "month_end needs a period in months")
+        expected, first = self.expected_disbursement_date, self.first_due_date
+        if expected is not None and first is not None and first <= expected:
+            raise TermsError("first_due_date", "must be after expected_disbursement_date")
+        _check_ranges(self.ranges)
+
+
+def _within(path: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise TermsError(path, f"must be from {low} to {high}")
+
+
+def _rate(path: str, value: Decimal) -> None:
+    if not value.is_finite() or not 0 <= value <= MAX_RATE_PERCENT:
+        raise TermsError(path, f"must be from 0 to {MAX_RATE_PERCENT} percent")
+
+
+def _check_ranges(ranges: tuple[DelinquencyRange, ...]) -> None:
+    before = 0
+    for nr, row in enumerate(ranges):
+        path = f"delinquency_ranges[{nr}]"
+        if row.from_day <= before:
+            raise TermsError(path, "ranges must follow each other without overlap")
+        if row.to_day is None:
+            if nr != len(ranges) - 1:
+                raise TermsError(path, "only the last range may be open")
+            return
+        if row.to_day < row.from_day:
+            raise TermsError(path, "to_day must not be before from_day")
+        before = row.to_day
