@@ -6,7 +6,15 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, LargeBinary, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKeyConstraint,
+    Index,
+    LargeBinary,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from throughline.kernel.db import Base, Id, Instant
@@ -45,7 +53,9 @@ class PaymentOrder(Base):
             ["payment_payee_account.borrower_id", "payment_payee_account.id"],
         ),
         UniqueConstraint("borrower_id", "idempotency_key"),
+        CheckConstraint("amount_minor > 0", name="amount_positive"),
         Index("ix_payment_order_id", "id"),
+        Index("ix_payment_order_source", "source"),
         Index("ix_payment_order_state_id", "state", "id"),
     )
 

@@ -38,7 +38,9 @@ class PaymentSettings(PackageSettings):
     wechat_mchid: str = Field("1900000001", pattern=r"^[0-9]{8,32}$")
     wechat_appid: str = Field("wx0000000000000001", pattern=r"^wx[0-9a-z]{6,30}$")
     wechat_merchant_key: Path | None = Field(None, description="Our RSA key, PEM")
-    wechat_merchant_certificate: Path | None = Field(None, description="Its certificate, for the serial number")
+    wechat_merchant_certificate: Path | None = Field(
+        None, description="Its certificate, for the serial number"
+    )
     wechat_platform_keys: Path | None = Field(
         None, description="Folder of platform certificates and of public keys named PUB_KEY_ID_….pem"
     )
@@ -70,5 +72,7 @@ class PaymentSettings(PackageSettings):
             and self.wechat_platform_keys
             and (self.wechat_api_v3_key or self.wechat_api_v3_key_file)
         ):
-            raise ValueError("wechat_url needs the merchant key and certificate, platform keys and API v3 key")
+            raise ValueError(
+                "wechat_url needs the merchant key and certificate, platform keys and API v3 key"
+            )
         return self

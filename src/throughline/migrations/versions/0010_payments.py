@@ -58,6 +58,7 @@ def upgrade() -> None:
         sa.CheckConstraint("amount_minor > 0", name="amount_positive"),
     )
     op.create_index("ix_payment_order_id", "payment_order", ["id"])
+    op.create_index("ix_payment_order_source", "payment_order", ["source"])
     op.create_index("ix_payment_order_state_id", "payment_order", ["state", "id"])
     op.create_table(
         "payment_attempt",

@@ -36,7 +36,13 @@ class BankRail:
     name = NAME
 
     def __init__(
-        self, transport: Transport, keys: BankKeys, debtor: messages.Debtor, *, currency: str, max_amount_minor: int
+        self,
+        transport: Transport,
+        keys: BankKeys,
+        debtor: messages.Debtor,
+        *,
+        currency: str,
+        max_amount_minor: int,
     ) -> None:
         self._transport = transport
         self._keys = keys
@@ -95,7 +101,7 @@ class BankRail:
             try:
                 fetched.append((self._notice(answer[1], "fetched"), answer[1]))
             except Refused as error:
-                log.error("file of the bank refused", file_id=file_id, why=error.why)
+                log.warning("file of the bank refused", file_id=file_id, why=error.why)
                 break
             after = file_id
         return fetched, after
@@ -115,7 +121,7 @@ class BankRail:
                 if reference == out_ref:
                     return report
         except Refused as error:
-            log.error("answer of the bank refused", out_ref=out_ref, why=error.why)
+            log.warning("answer of the bank refused", out_ref=out_ref, why=error.why)
         return _UNKNOWN
 
     def _signed(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes] | None:
@@ -128,7 +134,7 @@ class BankRail:
         try:
             self._keys.check_answer(reply.headers, nonce, reply.status, reply.body, at=real_now())
         except Refused as error:
-            log.error("answer without the bank's signature", status=reply.status, why=error.why)
+            log.warning("answer without the bank's signature", status=reply.status, why=error.why)
             return None
         return reply.status, reply.body
 
@@ -139,5 +145,5 @@ def _file_ids(body: bytes) -> list[str]:
         files = listing["files"][:MAX_FILES]
         return [str(item)[:64] for item in files]
     except (ValueError, KeyError, TypeError, RecursionError):
-        log.error("list of files of the bank can't be read")
+        log.warning("list of files of the bank can't be read")
         return []

@@ -250,7 +250,9 @@ def _money(element: etree._Element | None) -> tuple[int | None, str | None]:
 
 
 def _account_id(parent: etree._Element, path: str) -> str | None:
-    return parent.findtext(f"{path}/{{*}}Id/{{*}}Othr/{{*}}Id") or parent.findtext(f"{path}/{{*}}Id/{{*}}IBAN")
+    return parent.findtext(f"{path}/{{*}}Id/{{*}}Othr/{{*}}Id") or parent.findtext(
+        f"{path}/{{*}}Id/{{*}}IBAN"
+    )
 
 
 def _instant_of(element: etree._Element | None) -> datetime | None:
@@ -262,7 +264,9 @@ def _instant_of(element: etree._Element | None) -> datetime | None:
             return at if at.tzinfo else at.replace(tzinfo=UTC)
         if text := element.findtext("{*}Dt"):
             day = date.fromisoformat(text)
-            return datetime(day.year, day.month, day.day, 12, tzinfo=UTC)  # the same day from UTC-12 to UTC+11
+            return datetime(
+                day.year, day.month, day.day, 12, tzinfo=UTC
+            )  # the same day from UTC-12 to UTC+11
     except ValueError:
         raise Refused("bad_date") from None
     return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import errno
 import hashlib
 import secrets
 from collections.abc import Mapping
@@ -46,28 +47,32 @@ def _text(*parts: str | bytes) -> bytes:
 class BankKeys:
     """Our key and the bank's keys by id; several at once while the bank changes its key."""
 
-    def __init__(self, client_id: str, private_key: Ed25519PrivateKey, trusted: Mapping[str, Ed25519PublicKey]):
+    def __init__(
+        self, client_id: str, private_key: Ed25519PrivateKey, trusted: Mapping[str, Ed25519PublicKey]
+    ):
         self._client_id = client_id
         self._private_key = private_key
         self._trusted = dict(trusted)
 
     @classmethod
     def read(cls, client_id: str, private_key: Path, trusted: Path) -> BankKeys:
-        """Read PEM files. ValueError when one of them holds another kind of key or no key is trusted."""
+        """Read PEM files. TypeError for another kind of key, FileNotFoundError for none."""
         own = load_pem_private_key(private_key.read_bytes(), password=None)
         if not isinstance(own, Ed25519PrivateKey):
-            raise ValueError(f"{private_key} is not an Ed25519 key")
+            raise TypeError(f"{private_key} is not an Ed25519 key")
         keys: dict[str, Ed25519PublicKey] = {}
         for path in sorted(trusted.glob("*.pem")):
             key = load_pem_public_key(path.read_bytes())
             if not isinstance(key, Ed25519PublicKey):
-                raise ValueError(f"{path} is not an Ed25519 public key")
+                raise TypeError(f"{path} is not an Ed25519 public key")
             keys[path.stem] = key
         if not keys:
-            raise ValueError(f"{trusted} holds no key of the bank")
+            raise FileNotFoundError(errno.ENOENT, "no key here", str(trusted))
         return cls(client_id, own, keys)
 
-    def sign_request(self, method: str, path: str, body: bytes, *, at: datetime) -> tuple[dict[str, str], str]:
+    def sign_request(
+        self, method: str, path: str, body: bytes, *, at: datetime
+    ) -> tuple[dict[str, str], str]:
         """Headers of a signed request, and its nonce."""
         timestamp, nonce = str(int(at.timestamp())), secrets.token_hex(16)
         signature = self._private_key.sign(request_text(method, path, timestamp, nonce, body))

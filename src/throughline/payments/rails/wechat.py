@@ -107,7 +107,9 @@ class WechatRail:
 
     def query(self, out_ref: str) -> Report:
         """Ask by our own number."""
-        answer = self._signed("GET", f"/v3/pay/transactions/out-trade-no/{quote(out_ref)}?mchid={self.merchant}")
+        answer = self._signed(
+            "GET", f"/v3/pay/transactions/out-trade-no/{quote(out_ref)}?mchid={self.merchant}"
+        )
         if answer is None:
             return Report(Outcome.UNKNOWN)
         status, content = answer
@@ -182,7 +184,7 @@ class WechatRail:
             self._platform.check(reply.headers, reply.body, at=real_now())
             return reply.status, _object(reply.body) if reply.body else {}
         except Refused as error:
-            log.error(
+            log.warning(
                 "answer without the platform's valid signature; a proxy may strip Wechatpay-* headers",
                 status=reply.status,
                 why=error.why,
@@ -224,7 +226,7 @@ class WechatRail:
                 for pem in pems:
                     log.info("platform certificate learned", serial=self._platform.add_certificate(pem))
             except (Refused, KeyError, TypeError, ValueError) as error:
-                log.error("certificates of the platform refused", error=type(error).__name__)
+                log.warning("certificates of the platform refused", error=type(error).__name__)
 
 
 def _object(raw: bytes) -> dict[str, Any]:

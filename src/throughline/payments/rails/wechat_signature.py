@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import errno
 import secrets
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -58,10 +59,10 @@ class MerchantKey:
 
     @classmethod
     def read(cls, mchid: str, key: Path, certificate: Path) -> MerchantKey:
-        """Read PEM files. ValueError when the key is not RSA or is not that of the certificate."""
+        """Read PEM files. TypeError when the key is not RSA, ValueError when it is not that of the certificate."""
         private_key = load_pem_private_key(key.read_bytes(), password=None)
         if not isinstance(private_key, RSAPrivateKey):
-            raise ValueError(f"{key} is not an RSA key")
+            raise TypeError(f"{key} is not an RSA key")
         own = x509.load_pem_x509_certificate(certificate.read_bytes())
         if own.public_key() != private_key.public_key():
             raise ValueError(f"{certificate} belongs to another key than {key}")
@@ -98,10 +99,10 @@ class PlatformKeys:
                 certificate = x509.load_pem_x509_certificate(path.read_bytes())
                 key_id, key = serial_of(certificate), certificate.public_key()
             if not isinstance(key, RSAPublicKey):
-                raise ValueError(f"{path} holds no RSA key")
+                raise TypeError(f"{path} holds no RSA key")
             keys[key_id] = key
         if not keys:
-            raise ValueError(f"{folder} holds no key of the platform")
+            raise FileNotFoundError(errno.ENOENT, "no key here", str(folder))
         return cls(keys)
 
     def add_certificate(self, pem: bytes) -> str:
@@ -109,7 +110,7 @@ class PlatformKeys:
         certificate = x509.load_pem_x509_certificate(pem)
         key = certificate.public_key()
         if not isinstance(key, RSAPublicKey):
-            raise ValueError("a platform certificate holds an RSA key")
+            raise TypeError("a platform certificate holds an RSA key")
         self._keys[serial_of(certificate)] = key
         return serial_of(certificate)
 
