@@ -1,0 +1,152 @@
+"""Due dates and the interest grid of a loan (lending.md section 3).
+
+The grid is what the contract says: the k-th date is the anchor plus k periods, never the date before
+plus one. A moved due date regroups the interest days of the grid; it does not change what a day costs.
+"""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+from throughline.lending.rates import ZERO, Ratio, Span, add_ratios, days_inside, period_factor, rate_ratio
+from throughline.lending.terms import DueDates, Frequency, LoanTerms, PeriodUnit
+
+
+class ScheduleError(ValueError):
+    """A change that the schedule cannot take. `code` is stable."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class DueDateShift:
+    """The due date `from_due` moves to `to_due`; with `following` all later ones are counted from there."""
+
+    from_due: date
+    to_due: date
+    following: bool
+
+
+def add_periods(anchor: date, every: Frequency, count: int) -> date:
+    """The anchor plus that many periods; months keep the day of the anchor or end with the month."""
+    if every.unit is PeriodUnit.MONTHS:
+        return _add_months(anchor, every.count * count)
+    days = every.count * (7 if every.unit is PeriodUnit.WEEKS else 1)
+    return anchor + timedelta(days=days * count)
+
+
+def _add_months(anchor: date, months: int) -> date:
+    year, month = divmod(anchor.year * 12 + anchor.month - 1 + months, 12)
+    return date(year, month + 1, min(anchor.day, monthrange(year, month + 1)[1]))
+
+
+def _month_end(day: date) -> date:
+    return day.replace(day=monthrange(day.year, day.month)[1])
+
+
+@dataclass(slots=True)
+class Grid:
+    """The contractual dates from the payout on, and the rate factor between any two days of them."""
+
+    terms: LoanTerms
+    paid_out_on: date
+    _rate: Ratio = field(init=False)
+    _dates: list[date] = field(init=False)
+    _factors: list[Ratio] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._rate = rate_ratio(self.terms.annual_rate_percent)
+        self._dates = [self.paid_out_on]
+        self._factors = [ZERO]
+        first = self.terms.first_due_date
+        if first is not None and first <= self.paid_out_on:
+            raise ScheduleError(
+                "first_due_before_payout", f"first_due_date {first} is not after {self.paid_out_on}"
+            )
+
+    def due_on(self, nr: int) -> date:
+        """The contractual due date of installment `nr`; 0 is the payout."""
+        while len(self._dates) <= nr:
+            self._extend()
+        return self._dates[nr]
+
+    def factor(self, nr: int) -> Ratio:
+        """ρ of the whole contractual period `nr`."""
+        self.due_on(nr)
+        return self._factors[nr]
+
+    def _extend(self) -> None:
+        terms, nr = self.terms, len(self._dates)
+        before = self._dates[-1]
+        if terms.first_due_date is not None:
+            due = add_periods(terms.first_due_date, terms.repay_every, nr - 1)
+            whole = nr > 1 or add_periods(terms.first_due_date, terms.repay_every, -1) == before
+        else:
+            due = add_periods(self.paid_out_on, terms.repay_every, nr)
+            whole = True
+        if terms.due_dates is DueDates.MONTH_END:
+            due = _month_end(due)
+            whole = before == _month_end(before)
+        self._dates.append(due)
+        self._factors.append(
+            period_factor(
+                self._rate, before, due, whole=whole, day_count=terms.day_count, every=terms.repay_every
+            )
+        )
+
+    def between(self, after: date, through: date, pauses: Sequence[Span], start_nr: int = 1) -> Ratio:
+        """The rate factor of the interest days after+1 … through without the paused ones.
+
+        A part of a period is the whole period's factor times part days over period days. `start_nr` is
+        a period that begins no later than `after`; it only saves steps.
+        """
+        total = ZERO
+        nr = start_nr
+        while nr > 1 and self.due_on(nr - 1) > after:
+            nr -= 1
+        while self.due_on(nr - 1) < through:
+            first, last = self._dates[nr - 1], self.due_on(nr)
+            low, high = max(after, first), min(through, last)
+            if low < high:
+                days = (high - low).days - (days_inside(low, high, pauses) if pauses else 0)
+                period_days = (last - first).days
+                numerator, denominator = self._factors[nr]
+                if days == period_days:
+                    total = (
+                        add_ratios(total, (numerator, denominator)) if total[0] else (numerator, denominator)
+                    )
+                elif days:
+                    total = add_ratios(total, (numerator * days, denominator * period_days))
+            nr += 1
+        return total
+
+
+def shifted(
+    due: list[date], paid_out_on: date, every: Frequency, shifts: Sequence[DueDateShift]
+) -> list[date]:
+    """Due dates after the shifts, in the order in which they were granted.
+
+    Raises ScheduleError `installment_not_found` for an unknown date and `due_date_out_of_order` when
+    dates would meet or pass each other.
+    """
+    dates = list(due)
+    for shift in shifts:
+        try:
+            at = dates.index(shift.from_due)
+        except ValueError:
+            raise ScheduleError(
+                "installment_not_found", f"no installment is due on {shift.from_due}"
+            ) from None
+        dates[at] = shift.to_due
+        if shift.following:
+            for nr in range(at + 1, len(dates)):
+                dates[nr] = add_periods(shift.to_due, every, nr - at)
+        before = [paid_out_on, *dates]
+        if any(one >= other for one, other in zip(before, dates, strict=False)):
+            raise ScheduleError("due_date_out_of_order", f"{shift.to_due} would meet another due date")
+    return dates
