@@ -1,0 +1,15 @@
+"""`python -m throughline.lab.bank [PORT]`: the bank simulator of this installation."""
+
+import sys
+
+from throughline.kernel.settings import settings
+from throughline.lab.bank.app import build
+from throughline.lab.simulator import serve
+
+PORT = 8101
+
+if __name__ == "__main__":
+    serve(
+        build(settings().home, f"{str(settings().base_url).rstrip('/')}/hooks/payments/bank"),
+        int(sys.argv[1]) if len(sys.argv) > 1 else PORT,
+    )
