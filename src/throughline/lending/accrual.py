@@ -1,0 +1,76 @@
+"""Income earned to a day: interest by cumulative rounding, charges on their due date (lending.md section 3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from throughline.lending.history import ChargeKind
+from throughline.lending.rates import round_ratio
+from throughline.lending.schedule import Schedule
+from throughline.lending.state import InstallmentState, LoanState, LoanStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Accrued:
+    """Income earned since the payout, in minor units, before waivers."""
+
+    interest_minor: int = 0
+    fee_minor: int = 0
+    penalty_minor: int = 0
+
+
+def interest_in_period(schedule: Schedule, row: InstallmentState, on: date) -> int:
+    """Interest of one installment's period from its start to a day, both as closes of business.
+
+    Rounded from the start of the period, never day by day, so that nothing drifts; on the due date it
+    is what the installment says.
+    """
+    if on >= row.due_date:
+        return row.accrual_minor
+    if on <= row.from_date:
+        return 0
+    numerator, denominator = schedule.grid.between(
+        row.from_date, on, schedule.interest_pauses, max(row.nr, 1)
+    )
+    mode = schedule.grid.terms.rounding.mode
+    return min(row.accrual_minor, round_ratio(row.opening_minor * numerator, denominator, mode))
+
+
+def interest_to(state: LoanState, on: date) -> int:
+    """Interest accrued from the payout to a day."""
+    if state.schedule is None:
+        return 0
+    return sum(
+        interest_in_period(state.schedule, row, on)
+        for row in state.installments
+        if row.from_date < on and not row.additional
+    )
+
+
+def accrued_to(state: LoanState, on: date, *, closed: bool = True) -> Accrued:
+    """What is earned by the close of a day that is not after `state.as_of`.
+
+    A loan that is paid in full has earned all that it was charged; with `closed` False that is left out
+    and only the calendar counts.
+    """
+    if state.status is LoanStatus.APPROVED:
+        return Accrued()
+    if closed and state.closed_on is not None and state.closed_on <= on:
+        return charged(state)
+    due = [charge for charge in state.charges if charge.due_date <= on]
+    return Accrued(
+        interest_minor=interest_to(state, on),
+        fee_minor=sum(charge.amount_minor for charge in due if charge.kind is ChargeKind.FEE),
+        penalty_minor=state.overdue_penalty_minor
+        + sum(charge.amount_minor for charge in due if charge.kind is ChargeKind.PENALTY),
+    )
+
+
+def charged(state: LoanState) -> Accrued:
+    """All income that the loan as it stands will ever bring."""
+    return Accrued(
+        interest_minor=sum(row.due[1] for row in state.installments),
+        fee_minor=sum(row.due[2] for row in state.installments),
+        penalty_minor=sum(row.due[3] for row in state.installments),
+    )

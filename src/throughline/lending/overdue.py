@@ -1,0 +1,62 @@
+"""Penalty interest on what is overdue (lending.md section 9): base x rate x days after the grace, without
+paused days. It runs exactly, in one fraction for each installment, and is rounded only when it is looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+from throughline.lending.rates import (
+    ZERO,
+    Ratio,
+    Span,
+    add_ratios,
+    days_inside,
+    rate_ratio,
+    round_ratio,
+    year_share,
+)
+from throughline.lending.terms import LoanTerms, OverdueBase
+
+
+@dataclass(slots=True)
+class PenaltyMeter:
+    """Counts the penalty interest of one installment from its due date on."""
+
+    terms: LoanTerms
+    due_date: date
+    pauses: tuple[Span, ...]
+    _through: date = field(init=False)
+    _sum: Ratio = field(init=False, default=ZERO)
+
+    def __post_init__(self) -> None:
+        rule = self.terms.overdue_interest
+        self._through = self.due_date + timedelta(days=rule.grace_days if rule else 0)
+
+    def run(self, to: date, principal_minor: int, interest_minor: int) -> None:
+        """Count the days up to `to` on the base that stood meanwhile."""
+        rule = self.terms.overdue_interest
+        if rule is None or to <= self._through:
+            return
+        base = principal_minor
+        if rule.base is OverdueBase.PRINCIPAL_AND_INTEREST:
+            base += interest_minor
+        after, self._through = self._through, to
+        if base == 0:
+            return
+        share, year = year_share(after, to, self.terms.day_count.year)
+        days = (to - after).days
+        counted = days - days_inside(after, to, self.pauses)
+        if counted == 0:
+            return
+        rate, scale = rate_ratio(rule.annual_rate_percent)
+        # Within a stretch that a leap year cuts, paused days are taken out in proportion.
+        part: Ratio = (base * rate * share, scale * year)
+        if counted != days:
+            part = (part[0] * counted, part[1] * days)
+        self._sum = add_ratios(self._sum, part)
+
+    @property
+    def amount_minor(self) -> int:
+        """The penalty interest so far, rounded once."""
+        return round_ratio(*self._sum, self.terms.rounding.mode)

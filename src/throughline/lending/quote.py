@@ -1,0 +1,84 @@
+"""What it takes to pay a loan off on a day (lending.md section 5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from throughline.lending.accrual import interest_to
+from throughline.lending.history import ChargeKind
+from throughline.lending.state import LoanState
+from throughline.lending.terms import Preclosure
+
+
+@dataclass(frozen=True, slots=True)
+class PayoffQuote:
+    """The amount that leaves nothing owed when it is paid on `valid_through`.
+
+    `per_day_minor` is what one more day adds. Interest runs to the day itself or to the next due date,
+    as the terms say (Civil Code of China art. 677: interest for the time really used, unless agreed
+    otherwise).
+    """
+
+    valid_through: date
+    principal_minor: int
+    interest_minor: int
+    fee_minor: int
+    penalty_minor: int
+    overpaid_minor: int
+    per_day_minor: int
+
+    @property
+    def total_minor(self) -> int:
+        owed = self.principal_minor + self.interest_minor + self.fee_minor + self.penalty_minor
+        return max(0, owed - self.overpaid_minor)
+
+
+def payoff_quote(state: LoanState, on: date) -> PayoffQuote:
+    """The pay-off amount of a loan replayed to `on`."""
+    interest = sum(state_owed - paid for state_owed, paid in _interest(state, on))
+    tomorrow = sum(state_owed - paid for state_owed, paid in _interest(state, on + timedelta(days=1)))
+    later = [charge for charge in state.charges if charge.due_date > on]
+    not_due = {
+        kind: sum(
+            charge.amount_minor - charge.paid_minor - charge.waived_minor
+            for charge in later
+            if charge.kind is kind
+        )
+        for kind in ChargeKind
+    }
+    principal, _, fee, penalty = state.outstanding
+    return PayoffQuote(
+        valid_through=on,
+        principal_minor=principal,
+        interest_minor=interest,
+        fee_minor=fee - not_due[ChargeKind.FEE],
+        penalty_minor=penalty - not_due[ChargeKind.PENALTY],
+        overpaid_minor=state.overpaid_minor,
+        per_day_minor=tomorrow - interest,
+    )
+
+
+def settled_interest(state: LoanState, on: date) -> list[int]:
+    """For each installment the interest that it keeps when the loan is paid off on a day.
+
+    Installments that are due keep theirs, the running one what has accrued, later ones nothing; what is
+    paid already is never taken back here.
+    """
+    return [owed for owed, _ in _interest(state, on)]
+
+
+def _interest(state: LoanState, on: date) -> list[tuple[int, int]]:
+    """(interest kept, interest paid or waived) of each installment for a pay-off on a day."""
+    through = on
+    if state.terms.preclosure is Preclosure.TILL_REST_DATE:
+        through = min((row.due_date for row in state.installments if row.due_date >= on), default=on)
+    left = interest_to(state, through)
+    rows = []
+    for row in state.installments:
+        settled = row.paid[1] + row.waived[1]
+        # The first installment after the day takes all that has accrued, interest carried over with it.
+        kept = max(row.due[1] if row.due_date <= through else left, settled)
+        left = max(0, left - kept)
+        rows.append((kept, settled))
+    return rows

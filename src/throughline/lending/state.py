@@ -1,0 +1,116 @@
+"""The state of a loan on a day: what a replay answers. Frozen values, nothing of them is a source of truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+from throughline.lending.allocation import AllocationLine
+from throughline.lending.history import ChargeKind, EventType, Pauses
+from throughline.lending.schedule import Schedule
+from throughline.lending.terms import LoanTerms
+
+Four = tuple[int, int, int, int]  # principal, interest, fee, penalty (see allocation.Component)
+
+
+class LoanStatus(StrEnum):
+    """Where a loan stands."""
+
+    APPROVED = "approved"
+    ACTIVE = "active"
+    OVERPAID = "overpaid"
+    CLOSED = "closed_obligations_met"
+
+
+@dataclass(frozen=True, slots=True)
+class InstallmentState:
+    """An installment with what became of it. For each component due = paid + waived + outstanding."""
+
+    nr: int
+    from_date: date
+    due_date: date
+    opening_minor: int
+    balance_minor: int
+    accrual_minor: int
+    due: Four
+    paid: Four
+    waived: Four
+    in_advance_minor: int
+    late_minor: int
+    obligations_met_on: date | None
+    additional: bool = False
+
+    @property
+    def outstanding(self) -> Four:
+        due, paid, waived = self.due, self.paid, self.waived
+        return (
+            due[0] - paid[0] - waived[0],
+            due[1] - paid[1] - waived[1],
+            due[2] - paid[2] - waived[2],
+            due[3] - paid[3] - waived[3],
+        )
+
+    @property
+    def outstanding_minor(self) -> int:
+        return sum(self.due) - sum(self.paid) - sum(self.waived)
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeState:
+    """A charge and what is paid and waived of it."""
+
+    id: str
+    kind: ChargeKind
+    due_date: date
+    amount_minor: int
+    paid_minor: int
+    waived_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """What one event did: its portions (principal, interest, fee, penalty), the rest, the principal after it."""
+
+    id: str
+    type: EventType
+    value_date: date
+    amount_minor: int
+    portions: Four
+    overpayment_minor: int
+    principal_balance_minor: int
+    lines: tuple[AllocationLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LoanState:
+    """A loan as of a day. `overdue_penalty_minor` is the penalty interest inside the penalties due."""
+
+    terms: LoanTerms
+    as_of: date
+    status: LoanStatus
+    disbursed_on: date | None
+    closed_on: date | None
+    schedule: Schedule | None
+    installments: tuple[InstallmentState, ...]
+    charges: tuple[ChargeState, ...]
+    transactions: tuple[Transaction, ...]
+    pauses: Pauses
+    disbursed_minor: int
+    overpaid_minor: int
+    overdue_penalty_minor: int
+
+    @property
+    def outstanding(self) -> Four:
+        """Everything still to be paid, by component."""
+        rows = [row.outstanding for row in self.installments]
+        return (
+            sum(row[0] for row in rows),
+            sum(row[1] for row in rows),
+            sum(row[2] for row in rows),
+            sum(row[3] for row in rows),
+        )
+
+    @property
+    def closed(self) -> bool:
+        return self.status in {LoanStatus.CLOSED, LoanStatus.OVERPAID}
