@@ -1,0 +1,1 @@
+"""Other parties' systems that the notary speaks to."""
