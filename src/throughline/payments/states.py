@@ -105,6 +105,8 @@ def moves(direction: Direction, state: State, outcome: Outcome, cause: Cause) ->
         return ()
     if outcome is Outcome.ACCEPTED:
         return ()
+    if cause is Cause.ANSWER and outcome is Outcome.TAKEN_BACK:
+        return (State.UNKNOWN,)  # no answer to a fresh call: the query that follows tells
     if outcome in {Outcome.UNKNOWN, Outcome.NOT_FOUND}:
         return _nothing_known(state, outcome, cause)
     if outcome is Outcome.TAKEN_BACK:

@@ -1,0 +1,135 @@
+"""Simulators as processes, hooks over HTTP, a registered borrower with an account."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+
+from payments.support_servers import Process, Simulator, answers, free_port, simulator, wait_for
+from throughline.kernel import clock
+from throughline.kernel import settings as kernel_settings
+from throughline.kernel.db import Database
+from throughline.lab.bank.keys import ensure_keys as bank_keys
+from throughline.lab.wechat.keys import ensure_keys as wechat_keys
+from throughline.parties import service as parties
+from throughline.parties.purposes import Purpose
+from throughline.parties.records import NewPerson
+from throughline.payments import service
+from throughline.payments.service import OrderView
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="module")
+def environment(home: Path, database_url: str) -> dict[str, str]:
+    """What the processes of this installation need to know."""
+    bank_keys(home)
+    wechat_keys(home)
+    return {
+        "THROUGHLINE_HOME": str(home),
+        "THROUGHLINE_DATABASE_URL": database_url,
+        "THROUGHLINE_DEMO": "1",
+        "THROUGHLINE_BASE_URL": f"http://127.0.0.1:{free_port()}",
+        "PYTHONPATH": str(HERE.parent),
+    }
+
+
+@pytest.fixture(scope="module")
+def hooks(environment: dict[str, str]) -> Iterator[str]:
+    """Our hooks over HTTP, at the base URL of the installation."""
+    url = environment["THROUGHLINE_BASE_URL"]
+    server = Process([sys.executable, str(HERE / "hook_server.py"), url.rsplit(":", 1)[1]], environment)
+    server.start()
+    wait_for(lambda: answers(url))
+    yield f"{url}/hooks/payments"
+    server.kill()
+
+
+@pytest.fixture(scope="module")
+def bank(environment: dict[str, str]) -> Iterator[Simulator]:
+    """The bank, settling at once."""
+    with simulator("bank", environment) as running:
+        running.post("settings", settle_after_s=0).raise_for_status()
+        yield running
+
+
+@pytest.fixture(scope="module")
+def wechat(environment: dict[str, str]) -> Iterator[Simulator]:
+    """WeChat Pay."""
+    with simulator("wechat", environment) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def rails(
+    installation: Path, environment: dict[str, str], bank: Simulator, wechat: Simulator
+) -> Iterator[None]:
+    """This process speaks to the simulators."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("THROUGHLINE_BASE_URL", environment["THROUGHLINE_BASE_URL"])
+    patch.setenv("THROUGHLINE_PAYMENTS_BANK_URL", bank.url)
+    patch.setenv("THROUGHLINE_PAYMENTS_WECHAT_URL", wechat.url)
+    patch.setenv("THROUGHLINE_PAYMENTS_CALL_TIMEOUT_S", "5")
+    kernel_settings.forget()
+    yield
+    patch.undo()
+    kernel_settings.forget()
+
+
+@pytest.fixture
+def clear_queue(database: Database) -> Callable[[], None]:
+    """Forget what other tests left waiting."""
+
+    def clear() -> None:
+        with database.transaction() as session:
+            session.execute(text("DELETE FROM procrastinate_jobs WHERE status = 'todo'"))
+
+    return clear
+
+
+@pytest.fixture(autouse=True)
+def _calm(request: pytest.FixtureRequest) -> Iterator[None]:
+    yield
+    for name in ("bank", "wechat"):
+        if name in request.fixturenames:
+            request.getfixturevalue(name).calm()
+
+
+@pytest.fixture(scope="module")
+def borrower(database: Database) -> UUID:
+    """A borrower who agreed to be identified."""
+
+    def register(session: object) -> UUID:
+        now = clock.now()
+        borrower_id = parties.register_person(
+            session,  # type: ignore[arg-type]  # the session of Database.run
+            NewPerson(
+                "王小明", "11010519491231002X", "+8613800138000", "wang@example.com", "zh-CN", "Asia/Shanghai"
+            ),
+            now=now,
+        )
+        parties.give_consents(session, borrower_id, [Purpose.IDENTITY], {"channel": "test"}, now=now)  # type: ignore[arg-type]
+        return borrower_id
+
+    return database.run(register)
+
+
+@pytest.fixture(scope="module")
+def account(database: Database, borrower: UUID) -> UUID:
+    """The borrower's bank account."""
+    return database.run(
+        lambda session: service.add_payee_account(
+            session, borrower, "王小明", "6222 0212 3456 7890 123", "102100099996", now=clock.now()
+        )
+    )
+
+
+@pytest.fixture
+def view(database: Database) -> Callable[[UUID], OrderView]:
+    """The order as it stands."""
+    return lambda order_id: database.run(lambda session: service.order_view(session, order_id))
