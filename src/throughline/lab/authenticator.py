@@ -59,7 +59,7 @@ class SoftwareAuthenticator:
 
     def create(self, options: dict[str, Any], origin: str) -> dict[str, Any]:
         """Answer `navigator.credentials.create()` for these options on a page of that origin."""
-        rp_id = options["rp"].get("id") or urlsplit(origin).hostname
+        rp_id = str(options["rp"].get("id") or urlsplit(origin).hostname)
         self._check_page(rp_id, origin)
         if ES256 not in [item["alg"] for item in options["pubKeyCredParams"]]:
             raise NotAllowed("no algorithm in common")
@@ -99,7 +99,7 @@ class SoftwareAuthenticator:
 
     def get(self, options: dict[str, Any], origin: str) -> dict[str, Any]:
         """Answer `navigator.credentials.get()`; the newest fitting passkey is taken."""
-        rp_id = options.get("rpId") or urlsplit(origin).hostname
+        rp_id = str(options.get("rpId") or urlsplit(origin).hostname)
         self._check_page(rp_id, origin)
         allowed = {item["id"] for item in options.get("allowCredentials") or []}
         fitting = [
@@ -161,10 +161,10 @@ class SoftwareAuthenticator:
         return rp_id_hash + bytes([flags]) + passkey.sign_count.to_bytes(4, "big") + attested
 
     @staticmethod
-    def _check_page(rp_id: str | None, origin: str) -> None:
+    def _check_page(rp_id: str, origin: str) -> None:
         # What a browser checks before it asks the authenticator: the id is the page's host or a parent of it.
         host = urlsplit(origin).hostname or ""
-        if not rp_id or (host != rp_id and not host.endswith("." + rp_id)):
+        if host != rp_id and not host.endswith("." + rp_id):
             raise NotAllowed("the page does not belong to this site")
 
 
