@@ -35,6 +35,9 @@ def environment(home: Path, database_url: str) -> dict[str, str]:
         "THROUGHLINE_DATABASE_URL": database_url,
         "THROUGHLINE_DEMO": "1",
         "THROUGHLINE_BASE_URL": f"http://127.0.0.1:{free_port()}",
+        "THROUGHLINE_PAYMENTS_BANK_URL": f"http://127.0.0.1:{free_port()}",
+        "THROUGHLINE_PAYMENTS_WECHAT_URL": f"http://127.0.0.1:{free_port()}",
+        "THROUGHLINE_PAYMENTS_CALL_TIMEOUT_S": "5",
         "PYTHONPATH": str(HERE.parent),
     }
 
@@ -53,7 +56,7 @@ def hooks(environment: dict[str, str]) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def bank(environment: dict[str, str]) -> Iterator[Simulator]:
     """The bank, settling at once."""
-    with simulator("bank", environment) as running:
+    with simulator("bank", environment["THROUGHLINE_PAYMENTS_BANK_URL"], environment) as running:
         running.post("settings", settle_after_s=0).raise_for_status()
         yield running
 
@@ -61,7 +64,7 @@ def bank(environment: dict[str, str]) -> Iterator[Simulator]:
 @pytest.fixture(scope="module")
 def wechat(environment: dict[str, str]) -> Iterator[Simulator]:
     """WeChat Pay."""
-    with simulator("wechat", environment) as running:
+    with simulator("wechat", environment["THROUGHLINE_PAYMENTS_WECHAT_URL"], environment) as running:
         yield running
 
 
@@ -71,10 +74,9 @@ def rails(
 ) -> Iterator[None]:
     """This process speaks to the simulators."""
     patch = pytest.MonkeyPatch()
-    patch.setenv("THROUGHLINE_BASE_URL", environment["THROUGHLINE_BASE_URL"])
-    patch.setenv("THROUGHLINE_PAYMENTS_BANK_URL", bank.url)
-    patch.setenv("THROUGHLINE_PAYMENTS_WECHAT_URL", wechat.url)
-    patch.setenv("THROUGHLINE_PAYMENTS_CALL_TIMEOUT_S", "5")
+    for name, value in environment.items():
+        if name == "THROUGHLINE_BASE_URL" or name.startswith("THROUGHLINE_PAYMENTS_"):
+            patch.setenv(name, value)
     kernel_settings.forget()
     yield
     patch.undo()

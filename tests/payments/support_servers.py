@@ -91,10 +91,9 @@ class Simulator:
 
 
 @contextmanager
-def simulator(module: str, environment: dict[str, str]) -> Iterator[Simulator]:
-    port = free_port()
-    command = [sys.executable, "-m", f"throughline.lab.{module}", str(port)]
-    running = Simulator(f"http://127.0.0.1:{port}", Process(command, environment))
+def simulator(module: str, url: str, environment: dict[str, str]) -> Iterator[Simulator]:
+    command = [sys.executable, "-m", f"throughline.lab.{module}", url.rsplit(":", 1)[1]]
+    running = Simulator(url, Process(command, environment))
     running.start()
     try:
         yield running

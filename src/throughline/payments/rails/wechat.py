@@ -28,7 +28,7 @@ CERTIFICATES = "/v3/certificates"
 # What the payer reads beside the amount. It shows no debt: anybody may pay, and others may look on.
 DESCRIPTION = "付款"
 MAX_AMOUNT_MINOR = 5_000_000
-_REFRESH_AT_MOST_EVERY = timedelta(minutes=5)
+_REFRESH_AT_MOST_EVERY = timedelta(minutes=1)
 
 _CLOSED = N_("The order was closed before anybody had paid")
 _REFUSED = N_("The payment provider refused the order")
@@ -203,7 +203,7 @@ class WechatRail:
         return self._transport.exchange(method, path, headers=headers, body=body)
 
     def _learn_key(self, serial: str) -> None:
-        """Fetch the platform's certificates when a serial number is new; at most every 5 minutes.
+        """Fetch the platform's certificates when a serial number is new; at most once a minute.
 
         They come encrypted under our API v3 key, which only the platform and we have; that, and a valid
         signature by one of them over the same answer, is why they are trusted.

@@ -1,0 +1,8 @@
+"""A worker process that a test may kill: the product's own loop over all queues."""
+
+from __future__ import annotations
+
+from throughline.kernel import worker
+
+if __name__ == "__main__":
+    worker.run(["default", "outbox"], concurrency=2)
