@@ -53,6 +53,18 @@ def waiting(database: Database) -> int:
         ).scalar_one()
 
 
+def size_of(database: Database) -> int:
+    with database.transaction() as session:
+        return session.execute(select(Head.size)).scalar_one_or_none() or 0
+
+
+def until_larger(database: Database, size: int) -> None:
+    deadline = time.monotonic() + 30
+    while size_of(database) <= size:
+        assert time.monotonic() < deadline, "the log does not grow"
+        time.sleep(0.02)
+
+
 def until_empty(database: Database, seconds: float = 30) -> None:
     deadline = time.monotonic() + seconds
     while waiting(database):
@@ -109,7 +121,8 @@ def test_killed_at_any_time_it_goes_on_without_gap_or_duplicate(database: Databa
     try:
         for _ in range(4):
             with running() as process:
-                time.sleep(random.uniform(0.8, 1.6))
+                until_larger(database, size_of(database))
+                time.sleep(random.uniform(0, 0.6))
                 process.send_signal(signal.SIGKILL)
     finally:
         stop.set()
