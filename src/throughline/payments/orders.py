@@ -117,9 +117,9 @@ def order_collection(
     chosen = rail_named(rail)
     can = chosen.capabilities()
     if can.direction is not Direction.IN or can.currency != currency:
-        raise InvalidOrder(N_("The rail does not carry this currency"))
+        raise InvalidOrder(N_("This way of payment does not carry the currency"))
     if amount_minor > can.max_amount_minor:
-        raise InvalidOrder(N_("The amount is above the rail's limit"))
+        raise InvalidOrder(N_("The amount is above the limit of this way of payment"))
     order, fresh = _order(session, borrower_id, wish, idempotency_key, None, now)
     if fresh:
         expires_at = now + timedelta(minutes=load(PaymentSettings).collection_open_min)

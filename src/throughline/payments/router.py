@@ -15,10 +15,10 @@ from throughline.payments.states import Direction
 
 LINE_ACTIVE = "active"
 
-NO_RAIL = N_("No payment rail is set up that could carry out this payment")
-WRONG_CURRENCY = N_("The rail does not carry this currency")
-TOO_MUCH = N_("The amount is above the rail's limit")
-NEEDS_PHONE = N_("The rail needs the payee to act on a phone whose line is not known to be active")
+NO_RAIL = N_("No way of payment is set up that could carry this out")
+WRONG_CURRENCY = N_("This way of payment does not carry the currency")
+TOO_MUCH = N_("The amount is above the limit of this way of payment")
+NEEDS_PHONE = N_("This way of payment needs a tap on a phone whose line is not known to work")
 
 
 @dataclass(frozen=True, slots=True)
