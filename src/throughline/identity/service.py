@@ -4,6 +4,7 @@ from throughline.identity.accounts import Factor, FactorSummary, factors
 from throughline.identity.actions import BadAction, action_hash
 from throughline.identity.api_keys import (
     ApiKeyRefused,
+    InvalidApiKey,
     NewApiKey,
     api_key_caller,
     create_api_key,
@@ -13,6 +14,7 @@ from throughline.identity.attempts import FactorStopped, TooManyAttempts
 from throughline.identity.callers import caller_from_request, require_level
 from throughline.identity.challenges import ChallengeGone
 from throughline.identity.code_factors import (
+    CodeAppPresent,
     NewCodeApp,
     WrongCode,
     begin_totp,
@@ -29,7 +31,14 @@ from throughline.identity.cookies import (
 )
 from throughline.identity.enrolment import add_authenticator_action, begin_enrolment
 from throughline.identity.levels import Level
-from throughline.identity.passkey_enrolment import Enrolled, PasskeyOptions, begin_passkey, finish_passkey
+from throughline.identity.passkey_enrolment import (
+    Enrolled,
+    PasskeyOptions,
+    PasskeyTaken,
+    TooManyPasskeys,
+    begin_passkey,
+    finish_passkey,
+)
 from throughline.identity.problems import (
     EnrolmentClosed,
     LevelTooLow,
@@ -56,7 +65,15 @@ from throughline.identity.sign_in import (
     finish_sign_in,
     sign_in_with_codes,
 )
-from throughline.identity.staff import create_staff, disable_staff, staff_name, staff_session, staff_sign_in
+from throughline.identity.staff import (
+    InvalidStaff,
+    StaffNameTaken,
+    create_staff,
+    disable_staff,
+    staff_name,
+    staff_session,
+    staff_sign_in,
+)
 from throughline.identity.step_up import (
     ActionProof,
     ProofRefused,
@@ -74,12 +91,15 @@ __all__ = [
     "BadAction",
     "Browser",
     "ChallengeGone",
+    "CodeAppPresent",
     "ConsentNeeded",
     "Enrolled",
     "EnrolmentClosed",
     "Factor",
     "FactorStopped",
     "FactorSummary",
+    "InvalidApiKey",
+    "InvalidStaff",
     "Level",
     "LevelTooLow",
     "LoginSession",
@@ -88,13 +108,16 @@ __all__ = [
     "NoPasskey",
     "PasskeyOptions",
     "PasskeyRefused",
+    "PasskeyTaken",
     "ProofRefused",
     "SignInOptions",
     "SignInRefused",
     "SignedIn",
+    "StaffNameTaken",
     "StepUpChallenge",
     "StepUpNeeded",
     "TooManyAttempts",
+    "TooManyPasskeys",
     "UnknownSession",
     "WrongCode",
     "action_hash",
