@@ -92,7 +92,6 @@ def test_a_receipt_proves_the_record(database: Database) -> None:
         assert outcome.exit_code == 0
         assert "WARNING" in outcome.sentence
         assert f'"amount_minor": {nr}' in each.record
-        assert proved().exit_code == 0
         wrong = each.record.replace(f'"amount_minor": {nr}', '"amount_minor": 999')
         assert proved(service.Receipt(**{**_fields(each), "record": wrong})).exit_code == 3
     # Later growth does not change a receipt that stands alone.
