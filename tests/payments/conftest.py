@@ -54,25 +54,8 @@ def hooks(environment: dict[str, str]) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def bank(environment: dict[str, str]) -> Iterator[Simulator]:
-    """The bank, settling at once."""
-    with simulator("bank", environment["THROUGHLINE_PAYMENTS_BANK_URL"], environment) as running:
-        running.post("settings", settle_after_s=0).raise_for_status()
-        yield running
-
-
-@pytest.fixture(scope="module")
-def wechat(environment: dict[str, str]) -> Iterator[Simulator]:
-    """WeChat Pay."""
-    with simulator("wechat", environment["THROUGHLINE_PAYMENTS_WECHAT_URL"], environment) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def rails(
-    installation: Path, environment: dict[str, str], bank: Simulator, wechat: Simulator
-) -> Iterator[None]:
-    """This process speaks to the simulators."""
+def configured(installation: Path, environment: dict[str, str]) -> Iterator[None]:
+    """This process knows where the simulators are and has its keys."""
     patch = pytest.MonkeyPatch()
     for name, value in environment.items():
         if name == "THROUGHLINE_BASE_URL" or name.startswith("THROUGHLINE_PAYMENTS_"):
@@ -81,6 +64,37 @@ def rails(
     yield
     patch.undo()
     kernel_settings.forget()
+
+
+@pytest.fixture(scope="module")
+def rails(configured: None, environment: dict[str, str]) -> Iterator[dict[str, Simulator]]:
+    """Both simulators run; the bank settles at once."""
+    running = {
+        name: simulator(name, environment[f"THROUGHLINE_PAYMENTS_{name.upper()}_URL"], environment)
+        for name in ("bank", "wechat")
+    }
+    for one in running.values():
+        one.process.start()  # both at once, then wait: half the time
+    for one in running.values():
+        wait_for(lambda url=one.url: answers(url))
+    running["bank"].post("settings", settle_after_s=0).raise_for_status()
+    yield running
+    for one in running.values():
+        one.process.kill()
+
+
+@pytest.fixture
+def bank(rails: dict[str, Simulator]) -> Iterator[Simulator]:
+    """The bank; its faults are called off after each test."""
+    yield rails["bank"]
+    rails["bank"].calm()
+
+
+@pytest.fixture
+def wechat(rails: dict[str, Simulator]) -> Iterator[Simulator]:
+    """WeChat Pay; its faults are called off after each test."""
+    yield rails["wechat"]
+    rails["wechat"].calm()
 
 
 @pytest.fixture
@@ -92,14 +106,6 @@ def clear_queue(database: Database) -> Callable[[], None]:
             session.execute(text("DELETE FROM procrastinate_jobs WHERE status = 'todo'"))
 
     return clear
-
-
-@pytest.fixture(autouse=True)
-def _calm(request: pytest.FixtureRequest) -> Iterator[None]:
-    yield
-    for name in ("bank", "wechat"):
-        if name in request.fixturenames:
-            request.getfixturevalue(name).calm()
 
 
 @pytest.fixture(scope="module")

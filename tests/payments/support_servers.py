@@ -8,8 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,15 +89,10 @@ class Simulator:
         return found
 
 
-@contextmanager
-def simulator(module: str, url: str, environment: dict[str, str]) -> Iterator[Simulator]:
+def simulator(module: str, url: str, environment: dict[str, str]) -> Simulator:
+    """A simulator of `throughline.lab`, not started yet."""
     command = [sys.executable, "-m", f"throughline.lab.{module}", url.rsplit(":", 1)[1]]
-    running = Simulator(url, Process(command, environment))
-    running.start()
-    try:
-        yield running
-    finally:
-        running.process.kill()
+    return Simulator(url, Process(command, environment))
 
 
 class Relay:

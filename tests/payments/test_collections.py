@@ -59,6 +59,32 @@ def _trade(wechat: Simulator, out_ref: str | None) -> Any:
     return next(row for row in wechat.rows("trades") if row["out_trade_no"] == out_ref)
 
 
+@pytest.mark.parametrize("mode", ["public_key", "new_certificate", "certificate"])
+def test_the_platform_may_change_its_key_in_flight(
+    mode: str,
+    hooks: str,
+    wechat: Simulator,
+    collect: Callable[..., UUID],
+    view: View,
+    run_jobs: Run,
+) -> None:
+    """First in this module: a process asks for new certificates at most once a minute."""
+    order_id = collect()
+    run_jobs(rounds=1, hurry=False)
+    wechat.post("settings", sign_with=mode).raise_for_status()
+    out_ref = view(order_id).out_ref
+    wechat.post(f"pay/{out_ref}").raise_for_status()
+    notice = httpx.get(f"{wechat.url}/control/notice/{out_ref}")
+    answer = httpx.post(f"{hooks}/wechat", content=notice.content, headers=_signature(notice))
+    assert answer.status_code == 204
+
+    def received() -> bool:
+        run_jobs(rounds=2)
+        return view(order_id).state == "succeeded"
+
+    wait_for(received)
+
+
 def test_anybody_pays_the_qr_code_and_it_is_booked_after_a_query(
     database: Database, hooks: str, wechat: Simulator, collect: Callable[..., UUID], view: View, run_jobs: Run
 ) -> None:
