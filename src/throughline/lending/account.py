@@ -1,0 +1,156 @@
+"""A loan account as its verbs hold it: the locked row, the terms, and the events read back as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from throughline.kernel.errors import NotFound
+from throughline.kernel.i18n import N_
+from throughline.lending.accrual import Accrued
+from throughline.lending.history import ChargeKind, EventType, LoanEvent, Variation, VariationKind
+from throughline.lending.models import LoanEventRow, LoanRow
+from throughline.lending.reading_json import Node
+from throughline.lending.replay import replay
+from throughline.lending.state import LoanState
+from throughline.lending.terms import LoanTerms
+from throughline.lending.terms_json import read_terms
+
+
+class LoanUnknown(NotFound):
+    code = "loan-unknown"
+    title = N_("There is no such loan")
+
+
+@dataclass(slots=True)
+class LoanFile:
+    """One loan: its row (locked for writing, or only read), its terms, its events in the order of recording."""
+
+    row: LoanRow
+    terms: LoanTerms
+    events: list[LoanEvent]
+
+    def state(self, as_of: date) -> LoanState:
+        """The loan replayed to a day."""
+        return replay(self.terms, self.events, as_of=as_of)
+
+    @property
+    def recognised(self) -> Accrued:
+        """The income in the books so far."""
+        row = self.row
+        return Accrued(row.recognised_interest_minor, row.recognised_fee_minor, row.recognised_penalty_minor)
+
+    @recognised.setter
+    def recognised(self, value: Accrued) -> None:
+        self.row.recognised_interest_minor = value.interest_minor
+        self.row.recognised_fee_minor = value.fee_minor
+        self.row.recognised_penalty_minor = value.penalty_minor
+
+    @property
+    def source(self) -> str:
+        """How the ledger names this loan."""
+        return source_of(self.row.id)
+
+
+def source_of(loan_id: UUID) -> str:
+    """The source of a loan's entries and payment orders."""
+    return f"loan:{loan_id}"
+
+
+def lock_loan(session: Session, loan_id: UUID, *, skip_locked: bool = False) -> LoanFile | None:
+    """The loan under its row lock: the first thing that every writing verb does.
+
+    Raises LoanUnknown. With `skip_locked` None when somebody else holds the lock or the loan is gone.
+    """
+    row = session.scalars(
+        select(LoanRow)
+        .where(LoanRow.id == loan_id)
+        .with_for_update(skip_locked=skip_locked)
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+    if row is None:
+        if skip_locked:
+            return None
+        raise LoanUnknown
+    return _file(session, row)
+
+
+def locked_loan(session: Session, loan_id: UUID) -> LoanFile:
+    """The loan under its row lock, waiting for it if need be. Raises LoanUnknown."""
+    file = lock_loan(session, loan_id)
+    if file is None:
+        raise LoanUnknown
+    return file
+
+
+def read_loan(session: Session, loan_id: UUID, *, borrower_id: UUID | None = None) -> LoanFile:
+    """The loan without a lock, for reading. Raises LoanUnknown, also for another borrower's loan."""
+    query = select(LoanRow).where(LoanRow.id == loan_id)
+    if borrower_id is not None:
+        query = query.where(LoanRow.borrower_id == borrower_id)
+    row = session.scalars(query).one_or_none()
+    if row is None:
+        raise LoanUnknown
+    return _file(session, row)
+
+
+def _file(session: Session, row: LoanRow) -> LoanFile:
+    events = session.scalars(
+        select(LoanEventRow)
+        .where(LoanEventRow.borrower_id == row.borrower_id, LoanEventRow.loan_id == row.id)
+        .order_by(LoanEventRow.seq)
+    )
+    return LoanFile(row, terms_of(row), [event_of(event) for event in events])
+
+
+def terms_of(row: LoanRow) -> LoanTerms:
+    """The frozen terms of a loan."""
+    return read_terms(Node("$.terms", row.terms), row.currency)
+
+
+def event_of(row: LoanEventRow) -> LoanEvent:
+    """A stored event as the replay takes it."""
+    payload = row.payload
+    variation = payload.get("variation")
+    return LoanEvent(
+        id=str(row.id),
+        type=EventType(row.type),
+        value_date=row.value_date,
+        amount_minor=row.amount_minor,
+        target=str(row.target) if row.target else None,
+        charge_kind=ChargeKind(payload["charge_kind"]) if "charge_kind" in payload else None,
+        due_date=date.fromisoformat(payload["due_date"]) if "due_date" in payload else None,
+        variation=_variation(variation) if variation else None,
+        case=str(row.case_id) if row.case_id else None,
+    )
+
+
+def _variation(document: dict[str, Any]) -> Variation:
+    return Variation(
+        kind=VariationKind(document["kind"]),
+        from_date=date.fromisoformat(document["from"]),
+        to_date=date.fromisoformat(document["to"]),
+        shift_following=document["shift_following"],
+    )
+
+
+def payload_of(event: LoanEvent) -> dict[str, Any]:
+    """What of an event stands in the payload column: all that has no column of its own."""
+    payload: dict[str, Any] = {}
+    if event.charge_kind is not None:
+        payload["charge_kind"] = event.charge_kind.value
+    if event.due_date is not None:
+        payload["due_date"] = event.due_date.isoformat()
+    if event.variation is not None:
+        payload["variation"] = {
+            "kind": event.variation.kind.value,
+            "from": event.variation.from_date.isoformat(),
+            "to": event.variation.to_date.isoformat(),
+            "shift_following": event.variation.shift_following,
+        }
+    return payload

@@ -1,0 +1,35 @@
+"""The one open business day: entries are posted on it, and only the close of business moves it."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from throughline.kernel import clock
+from throughline.kernel.settings import settings
+from throughline.lending.models import BusinessDayRow
+
+ONLY = 1
+
+
+def business_date(session: Session) -> date:
+    """The open business day. Before the first loan it is today in the lender's zone."""
+    row = session.get(BusinessDayRow, ONLY, populate_existing=True)
+    return row.open_day if row is not None else clock.local_date(clock.now(), settings().zone)
+
+
+def start_business_day(session: Session, *, now: datetime) -> date:
+    """The open business day; the first call opens today's."""
+    session.execute(
+        insert(BusinessDayRow)
+        .values(id=ONLY, open_day=clock.local_date(now, settings().zone))
+        .on_conflict_do_nothing()
+    )
+    return business_date(session)
+
+
+def locked_business_day(session: Session) -> BusinessDayRow | None:
+    """The row under its lock, for moving the day; None before the first loan."""
+    return session.get(BusinessDayRow, ONLY, with_for_update=True, populate_existing=True)

@@ -1,0 +1,243 @@
+"""What is kept of a state so that SQL can read it: transactions, allocations, installments, plan versions,
+variations, delinquency. None of it is a source of truth; all of it can be made again from the events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from throughline.kernel.events import publish
+from throughline.kernel.ids import new_id
+from throughline.lending import events
+from throughline.lending.account import LoanFile
+from throughline.lending.delinquency import Delinquency, delinquency, frozen_range
+from throughline.lending.models import (
+    AllocationRow,
+    DelinquencyHistoryRow,
+    DelinquencyRow,
+    InstallmentRow,
+    LoanRow,
+    ScheduleRow,
+    TransactionRow,
+)
+from throughline.lending.state import InstallmentState, LoanState, Transaction
+
+
+def write_transactions(
+    session: Session,
+    file: LoanFile,
+    before: LoanState,
+    after: LoanState,
+    *,
+    made_by: UUID,
+    posting_date: date,
+) -> dict[str, UUID]:
+    """Append what changed: new transactions, replayed ones with other portions, reversals of vanished ones.
+
+    Returns the ids of the rows written, by event id.
+    """
+    old = {one.id: one for one in before.transactions}
+    new = {one.id: one for one in after.transactions}
+    changed = [one for one in after.transactions if _portions(old.get(one.id)) != _portions(one)]
+    gone = [one for one in before.transactions if one.id not in new]
+    newest = _newest_rows(session, file.row, [one.id for one in (*changed, *gone) if one.id in old])
+    written = {}
+    for one in changed:
+        row = _transaction_row(file.row, one, made_by, posting_date, one.value_date)
+        row.replay_of = newest.get(one.id)
+        session.add(row)
+        written[one.id] = row.id
+    for one in gone:
+        row = _transaction_row(file.row, one, made_by, posting_date, one.value_date, sign=-1)
+        row.reversal_of = newest.get(one.id)
+        session.add(row)
+    session.flush()
+    for one in changed:
+        amounts: dict[tuple[int, str], int] = {}
+        for line in one.lines:
+            place = (line.installment, line.component.name.lower())
+            amounts[place] = amounts.get(place, 0) + line.amount_minor
+        session.add_all(
+            AllocationRow(
+                borrower_id=file.row.borrower_id,
+                transaction_id=written[one.id],
+                installment_nr=nr,
+                component=component,
+                amount_minor=amount,
+            )
+            for (nr, component), amount in amounts.items()
+        )
+    return written
+
+
+def _portions(one: Transaction | None) -> tuple[Any, ...] | None:
+    # The balance after a transaction moves with every back-dated event; alone it is no reason for a new row.
+    return (one.amount_minor, one.portions, one.overpayment_minor, one.lines) if one else None
+
+
+def _newest_rows(session: Session, row: LoanRow, event_ids: Sequence[str]) -> dict[str, UUID]:
+    if not event_ids:
+        return {}
+    found = session.execute(
+        select(TransactionRow.event_id, TransactionRow.id)
+        .where(
+            TransactionRow.borrower_id == row.borrower_id,
+            TransactionRow.loan_id == row.id,
+            TransactionRow.event_id.in_([UUID(one) for one in event_ids]),
+        )
+        .distinct(TransactionRow.event_id)
+        .order_by(TransactionRow.event_id, TransactionRow.id.desc())
+    )
+    return {str(event_id): row_id for event_id, row_id in found}
+
+
+def _transaction_row(
+    loan: LoanRow, one: Transaction, made_by: UUID, posting_date: date, value_date: date, sign: int = 1
+) -> TransactionRow:
+    principal, interest, fee, penalty = one.portions
+    return TransactionRow(
+        borrower_id=loan.borrower_id,
+        id=new_id(),
+        loan_id=loan.id,
+        event_id=UUID(one.id),
+        made_by=made_by,
+        type=one.type.value,
+        value_date=value_date,
+        posting_date=posting_date,
+        amount_minor=sign * one.amount_minor,
+        principal_minor=sign * principal,
+        interest_minor=sign * interest,
+        fee_minor=sign * fee,
+        penalty_minor=sign * penalty,
+        overpayment_minor=sign * one.overpayment_minor,
+        principal_balance_minor=one.principal_balance_minor,
+        replay_of=None,
+        reversal_of=None,
+    )
+
+
+def write_installments(session: Session, loan: LoanRow, state: LoanState) -> None:
+    """Bring the installment rows to a state."""
+    known = {
+        row.nr: row
+        for row in session.scalars(
+            select(InstallmentRow).where(
+                InstallmentRow.borrower_id == loan.borrower_id, InstallmentRow.loan_id == loan.id
+            )
+        )
+    }
+    for one in state.installments:
+        row = known.pop(one.nr, None)
+        if row is None:
+            row = InstallmentRow(borrower_id=loan.borrower_id, loan_id=loan.id, nr=one.nr)
+            session.add(row)
+        row.from_date, row.due_date = one.from_date, one.due_date
+        row.due_minor, row.paid_minor, row.waived_minor = list(one.due), list(one.paid), list(one.waived)
+        row.outstanding_minor = one.outstanding_minor
+        row.obligations_met_on = one.obligations_met_on
+    for row in known.values():
+        session.delete(row)
+    loan.status = state.status.value
+    loan.disbursed_on, loan.closed_on = state.disbursed_on, state.closed_on
+    loan.outstanding_minor = sum(state.outstanding)
+
+
+def write_schedule(session: Session, loan: LoanRow, state: LoanState, *, reason: str) -> None:
+    """Keep a new version of the plan, if dates or planned amounts differ from the newest one."""
+    plan = [
+        {
+            "nr": row.nr,
+            "from": row.from_date.isoformat(),
+            "due_date": row.due_date.isoformat(),
+            "principal_minor": row.principal_minor,
+            "interest_minor": row.interest_minor,
+        }
+        for row in (state.schedule.installments if state.schedule else ())
+    ]
+    newest = session.scalars(
+        select(ScheduleRow)
+        .where(ScheduleRow.borrower_id == loan.borrower_id, ScheduleRow.loan_id == loan.id)
+        .order_by(ScheduleRow.version.desc())
+        .limit(1)
+    ).first()
+    if plan and (newest is None or newest.installments != plan):
+        session.add(
+            ScheduleRow(
+                borrower_id=loan.borrower_id,
+                loan_id=loan.id,
+                version=newest.version + 1 if newest else 1,
+                reason=reason,
+                made_at_seq=loan.event_seq,
+                installments=plan,
+            )
+        )
+
+
+def write_delinquency(
+    session: Session, loan: LoanRow, state: LoanState, *, on: date, now: datetime
+) -> Delinquency:
+    """Set the range of a loan for a day; a change goes into the history and is published."""
+    late = delinquency(state, on)
+    row = session.get(DelinquencyRow, (loan.borrower_id, loan.id))
+    if row is None:
+        row = DelinquencyRow(borrower_id=loan.borrower_id, loan_id=loan.id, range=None)
+        session.add(row)
+    old = row.range
+    new = frozen_range(old, late.range, state.terms.ranges, paused=late.paused)
+    row.on_date = on
+    row.past_due_days, row.paused_days = late.past_due_days, late.paused_days
+    row.delinquent_days, row.delinquent_since = late.delinquent_days, late.delinquent_since
+    row.range, row.amount_minor, row.paused = new, late.amount_minor, late.paused
+    if new != old:
+        session.add(
+            DelinquencyHistoryRow(
+                borrower_id=loan.borrower_id,
+                loan_id=loan.id,
+                on_date=on,
+                old_range=old,
+                new_range=new,
+                past_due_days=late.past_due_days,
+                delinquent_days=late.delinquent_days,
+                paused=late.paused,
+                recorded_at=now,
+            )
+        )
+        publish(
+            session,
+            events.BucketChanged(
+                loan.id,
+                loan.borrower_id,
+                old,
+                new,
+                late.past_due_days,
+                late.delinquent_days,
+                late.paused,
+            ),
+            aggregate_type=events.AGGREGATE,
+            aggregate_id=loan.id,
+            borrower_id=loan.borrower_id,
+        )
+    return late
+
+
+def rebuild(session: Session, file: LoanFile, *, as_of: date) -> LoanState:
+    """Drop the installment rows of a loan and make them again from its events; returns the state."""
+    session.execute(
+        delete(InstallmentRow).where(
+            InstallmentRow.borrower_id == file.row.borrower_id, InstallmentRow.loan_id == file.row.id
+        )
+    )
+    state = file.state(as_of)
+    write_installments(session, file.row, state)
+    session.flush()
+    return state
+
+
+def open_rows(state: LoanState) -> list[InstallmentState]:
+    """Installments on which something is still to be paid."""
+    return [row for row in state.installments if row.outstanding_minor > 0]

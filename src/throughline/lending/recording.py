@@ -1,0 +1,340 @@
+"""The verbs that record what happens to a loan: opening, money, charges, reversals."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import rfc8785
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from throughline.kernel.errors import Conflict, Invalid
+from throughline.kernel.i18n import N_
+from throughline.kernel.ids import new_id
+from throughline.lending import events as published
+from throughline.lending.account import LoanFile, LoanUnknown, locked_loan, source_of
+from throughline.lending.allocation import Component
+from throughline.lending.business_day import business_date, start_business_day
+from throughline.lending.closing import bring_up_to_date
+from throughline.lending.history import PAYMENTS, ChargeKind, EventType, LoanEvent
+from throughline.lending.models import LoanEventRow, LoanRow
+from throughline.lending.products import product_in_force
+from throughline.lending.quote import payoff_quote
+from throughline.lending.state import LoanStatus, Transaction
+from throughline.lending.terms import LoanTerms
+from throughline.lending.terms_json import terms_json
+from throughline.lending.writing import ONE_DAY, Appended, Origin, append, tell
+from throughline.notary import service as notary
+
+
+class EventKeyReused(Invalid):
+    code = "event-key-reused"
+    title = N_("This key belongs to another event of the loan")
+
+
+class ChargeNotAgreed(Invalid):
+    code = "charge-not-agreed"
+    title = N_("The borrower did not agree to this charge")
+
+
+class ContractTaken(Conflict):
+    code = "contract-taken"
+    title = N_("Another loan stands on this contract")
+
+
+@dataclass(frozen=True, slots=True)
+class NewLoan:
+    """A signed contract that becomes a loan. The rate is nominal a year; `agreed_charges` are item codes
+    of the confirmed cost table, and no other charge can be made later."""
+
+    borrower_id: UUID
+    product_code: str
+    principal_minor: int
+    currency: str
+    installments: int
+    annual_rate_percent: Decimal
+    agreed_on: date
+    contract_id: UUID
+    zone: str
+    agreed_charges: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event to record. `idempotency_key` names it for ever within its loan.
+
+    `target` is the event that a reversal or waiver is about; `charge_code` the agreed item of a charge;
+    `external_id` the payment order that brought the money.
+    """
+
+    type: EventType
+    value_date: date
+    idempotency_key: str
+    amount_minor: int | None = None
+    target: UUID | None = None
+    charge_kind: ChargeKind | None = None
+    charge_code: str | None = None
+    due_date: date | None = None
+    external_id: str | None = None
+    actor: str = "system"
+
+
+@dataclass(frozen=True, slots=True)
+class EventReceipt:
+    """What recording did. `transaction` is None for an event that moves nothing by itself."""
+
+    event_id: UUID
+    seq: int
+    type: EventType
+    transaction: Transaction | None
+    status: LoanStatus
+    record_id: UUID | None
+    repeated: bool
+
+
+def open_loan(session: Session, new: NewLoan, *, now: datetime) -> UUID:
+    """Open the account of a signed contract, status `approved`; once for a contract.
+
+    Raises ProductUnknown, OutsideProduct; ContractTaken when the contract stands for another loan.
+    """
+    product = product_in_force(session, new.product_code, new.agreed_on)
+    if product.currency != new.currency:
+        raise Invalid(N_("The product lends another currency"))
+    start_business_day(session, now=now)
+    terms = product.terms(
+        principal_minor=new.principal_minor,
+        installments=new.installments,
+        annual_rate_percent=new.annual_rate_percent,
+        expected_disbursement_date=new.agreed_on,
+    )
+    loan_id = session.execute(
+        insert(LoanRow)
+        .values(
+            borrower_id=new.borrower_id,
+            id=new_id(),
+            product_code=product.code,
+            product_version=product.version,
+            contract_id=new.contract_id,
+            currency=new.currency,
+            principal_minor=new.principal_minor,
+            annual_rate_percent=new.annual_rate_percent,
+            terms=terms_json(terms),
+            agreed_charges=list(new.agreed_charges),
+            zone=new.zone,
+            agreed_on=new.agreed_on,
+            status=LoanStatus.APPROVED.value,
+            event_seq=0,
+            recognised_interest_minor=0,
+            recognised_fee_minor=0,
+            recognised_penalty_minor=0,
+            outstanding_minor=0,
+            opened_at=now,
+        )
+        .on_conflict_do_nothing(index_elements=["contract_id"])
+        .returning(LoanRow.id)
+    ).scalar_one_or_none()
+    if loan_id is None:
+        return _opened_before(session, new, terms)
+    file = locked_loan(session, loan_id)
+    tell(session, file, published.LoanOpened(loan_id, new.borrower_id, new.contract_id))
+    return loan_id
+
+
+def _opened_before(session: Session, new: NewLoan, terms: LoanTerms) -> UUID:
+    row = session.scalars(select(LoanRow).where(LoanRow.contract_id == new.contract_id)).one()
+    if row.borrower_id != new.borrower_id or row.terms != terms_json(terms):
+        raise ContractTaken
+    return row.id
+
+
+def record_event(session: Session, loan_id: UUID, new: NewEvent, *, now: datetime) -> EventReceipt:
+    """Record one event, now or late: replay, post the difference, publish, commit to the notary.
+
+    The same key again gives the receipt of the first; with another content EventKeyReused. A repayment
+    that covers the pay-off quote of its day settles the loan. Raises LoanUnknown, ChargeNotAgreed,
+    EventRefused.
+    """
+    file = locked_loan(session, loan_id)
+    fingerprint = _fingerprint(new)
+    known = _recorded(session, file.row, new.idempotency_key)
+    if known is not None:
+        if known.request_hash != fingerprint:
+            raise EventKeyReused
+        return _receipt_of(file, known)
+    posting_date = business_date(session)
+    bring_up_to_date(session, file, through=posting_date - ONE_DAY, now=now)
+    if new.type is EventType.CHARGE and new.charge_code not in file.row.agreed_charges:
+        raise ChargeNotAgreed(N_("%(code)s was not in the cost table"), code=new.charge_code or "")
+    event = LoanEvent(
+        id=str(new_id()),
+        type=_settling(file, new),
+        value_date=new.value_date,
+        amount_minor=new.amount_minor,
+        target=str(new.target) if new.target else None,
+        charge_kind=new.charge_kind,
+        due_date=(new.due_date or new.value_date) if new.type is EventType.CHARGE else None,
+    )
+    origin = Origin(new.actor, new.idempotency_key, fingerprint, new.external_id)
+    done = append(session, file, [event], origin, posting_date=posting_date, reason=new.type.value, now=now)
+    transaction = _transaction(done, event.id)
+    record_id = _commit(session, file, new, transaction, now=now)
+    done.rows[0].record_id = record_id
+    session.flush()
+    _publish(session, file, new, done, record_id)
+    return EventReceipt(
+        UUID(event.id), done.rows[0].seq, event.type, transaction, done.after.status, record_id, False
+    )
+
+
+def _settling(file: LoanFile, new: NewEvent) -> EventType:
+    """A repayment that covers the quote of its day is a pay-off: no interest for time not used."""
+    if new.type is not EventType.REPAYMENT or file.row.status != LoanStatus.ACTIVE.value:
+        return new.type
+    state = file.state(new.value_date)
+    if state.status is not LoanStatus.ACTIVE:
+        return new.type
+    enough = (new.amount_minor or 0) >= payoff_quote(state, new.value_date).total_minor
+    return EventType.PAY_OFF if enough else new.type
+
+
+def _fingerprint(new: NewEvent) -> bytes:
+    document: dict[str, Any] = {
+        "type": new.type.value,
+        "value_date": new.value_date.isoformat(),
+        "amount_minor": str(new.amount_minor),
+        "target": str(new.target),
+        "charge_kind": new.charge_kind.value if new.charge_kind else None,
+        "charge_code": new.charge_code,
+        "due_date": new.due_date.isoformat() if new.due_date else None,
+        "external_id": new.external_id,
+    }
+    return hashlib.sha256(rfc8785.dumps(document)).digest()
+
+
+def _recorded(session: Session, loan: LoanRow, key: str) -> LoanEventRow | None:
+    return session.scalars(
+        select(LoanEventRow).where(
+            LoanEventRow.borrower_id == loan.borrower_id,
+            LoanEventRow.loan_id == loan.id,
+            LoanEventRow.idempotency_key == key,
+        )
+    ).one_or_none()
+
+
+def _receipt_of(file: LoanFile, row: LoanEventRow) -> EventReceipt:
+    """The receipt of an event recorded before, with its portions as they are now."""
+    last = max(event.value_date for event in file.events)
+    state = file.state(max(last, row.value_date))
+    transaction = next((one for one in state.transactions if one.id == str(row.id)), None)
+    return EventReceipt(
+        row.id, row.seq, EventType(row.type), transaction, LoanStatus(file.row.status), row.record_id, True
+    )
+
+
+def _transaction(done: Appended, event_id: str) -> Transaction | None:
+    return next((one for one in done.after.transactions if one.id == event_id), None)
+
+
+def _commit(
+    session: Session, file: LoanFile, new: NewEvent, transaction: Transaction | None, *, now: datetime
+) -> UUID | None:
+    """Money that moved is committed, so that the borrower can prove it."""
+    if transaction is None or new.type not in PAYMENTS | {EventType.DISBURSEMENT}:
+        return None
+    kind = "disbursement" if new.type is EventType.DISBURSEMENT else "repayment"
+    record: dict[str, Any] = {
+        "loan_id": file.row.id,
+        "event_id": transaction.id,
+        "order_id": new.external_id,
+        "currency": file.row.currency,
+        "amount_minor": transaction.amount_minor,
+        "value_date": transaction.value_date,
+    }
+    if kind == "repayment":
+        for component in Component:
+            record[f"{component.name.lower()}_minor"] = transaction.portions[component]
+        record["overpayment_minor"] = transaction.overpayment_minor
+        record["outstanding_after_minor"] = file.row.outstanding_minor
+    return notary.commit(session, file.row.borrower_id, kind, record, now=now).record_id
+
+
+def _publish(session: Session, file: LoanFile, new: NewEvent, done: Appended, record_id: UUID | None) -> None:
+    loan, event_id = file.row, str(done.rows[0].id)
+    transaction = _transaction(done, event_id)
+    if new.type is EventType.DISBURSEMENT:
+        tell(
+            session,
+            file,
+            published.LoanDisbursed(
+                loan.id, loan.borrower_id, new.amount_minor or 0, loan.currency, new.value_date
+            ),
+        )
+    elif transaction is not None and record_id is not None:
+        tell(
+            session,
+            file,
+            published.PaymentAllocated(
+                loan_id=loan.id,
+                borrower_id=loan.borrower_id,
+                transaction_id=done.transactions[event_id],
+                order_id=UUID(new.external_id) if new.external_id else None,
+                currency=loan.currency,
+                amount_minor=transaction.amount_minor,
+                principal_minor=transaction.portions[Component.PRINCIPAL],
+                interest_minor=transaction.portions[Component.INTEREST],
+                penalty_minor=transaction.portions[Component.PENALTY],
+                fee_minor=transaction.portions[Component.FEE],
+                overpayment_minor=transaction.overpayment_minor,
+                value_date=transaction.value_date,
+                record_id=record_id,
+            ),
+        )
+    elif new.type is EventType.REVERSAL and new.target is not None:
+        _publish_reversal(session, file, new.target)
+
+
+def _publish_reversal(session: Session, file: LoanFile, target: UUID) -> None:
+    loan = file.row
+    undone = next(event for event in file.events if event.id == str(target))
+    if undone.type is EventType.DISBURSEMENT:
+        tell(session, file, published.DisbursementReturned(loan.id, loan.borrower_id))
+    else:
+        tell(
+            session,
+            file,
+            published.PaymentReversed(
+                loan.id, loan.borrower_id, target, undone.amount_minor or 0, loan.currency
+            ),
+        )
+
+
+def event_of_order(session: Session, loan_id: UUID, order_id: UUID) -> LoanEventRow | None:
+    """The event that a payment order brought. Raises LoanUnknown."""
+    loan = session.scalars(select(LoanRow).where(LoanRow.id == loan_id)).one_or_none()
+    if loan is None:
+        raise LoanUnknown
+    return session.scalars(
+        select(LoanEventRow).where(
+            LoanEventRow.borrower_id == loan.borrower_id,
+            LoanEventRow.loan_id == loan.id,
+            LoanEventRow.external_id == str(order_id),
+            LoanEventRow.type != EventType.REVERSAL.value,
+        )
+    ).one_or_none()
+
+
+def loan_of_source(source: str) -> UUID | None:
+    """The loan that a payment order is for; None when the order is for something else."""
+    prefix, _, rest = source.partition(":")
+    if prefix != source_of(UUID(int=0)).partition(":")[0]:
+        return None
+    try:
+        return UUID(rest)
+    except ValueError:
+        return None

@@ -1,0 +1,222 @@
+"""Appending events to a loan: replay before and after, and write only the difference.
+
+One path for every kind of event: payments, charges, reversals, protection. The caller holds the loan's
+row lock and has brought the loan up to the day before the open business day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from throughline.kernel import clock
+from throughline.kernel.errors import Invalid
+from throughline.kernel.events import Event, publish
+from throughline.kernel.i18n import N_
+from throughline.ledger import service as ledger
+from throughline.ledger.entries import Line
+from throughline.lending import events as published
+from throughline.lending.account import LoanFile, payload_of
+from throughline.lending.books import earned_by, plan_entries
+from throughline.lending.cache import (
+    write_delinquency,
+    write_installments,
+    write_schedule,
+    write_transactions,
+)
+from throughline.lending.checks import HistoryError, check
+from throughline.lending.history import LoanEvent
+from throughline.lending.models import LoanEventRow
+from throughline.lending.periods import ScheduleError
+from throughline.lending.state import LoanState, LoanStatus
+
+ONE_DAY = timedelta(days=1)
+
+
+class EventRefused(Invalid):
+    """The event does not fit the loan's history."""
+
+    code = "event-refused"
+    title = N_("This does not fit the history of the loan")
+
+
+_SCHEDULE_PROBLEMS = {
+    "installment_not_found": N_("No installment is due on that day"),
+    "due_date_out_of_order": N_("The new due date would meet or pass another one"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who records an event, under which key; `request_hash` tells another request with the same key."""
+
+    actor: str
+    idempotency_key: str
+    request_hash: bytes
+    external_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What appending did. `transactions` are the ids of transaction rows written, by event id."""
+
+    before: LoanState
+    after: LoanState
+    rows: tuple[LoanEventRow, ...]
+    transactions: dict[str, UUID]
+
+
+def append(
+    session: Session,
+    file: LoanFile,
+    new: Sequence[LoanEvent],
+    origin: Origin,
+    *,
+    posting_date: date,
+    reason: str,
+    now: datetime,
+) -> Appended:
+    """Append events and write what they change, all or nothing. Raises EventRefused.
+
+    The first event carries the idempotency key; its siblings of one batch carry the key with a number.
+    """
+    as_of = max(clock.local_date(now, file.row.zone), posting_date)
+    before, known = file.state(as_of), list(file.events)
+    for event in new:
+        _check(file, event, as_of)
+        file.events.append(event)
+    after = _replayed(file, as_of)
+    through = file.row.cob_through
+    if after.status is LoanStatus.ACTIVE and before.status is not LoanStatus.ACTIVE:
+        # A loan that becomes active (again) has no days to close one by one: its income by date is posted at once.
+        through = posting_date - ONE_DAY
+    plan = plan_entries(
+        before,
+        after,
+        recognised=file.recognised,
+        earned_before=earned_by(file.terms, known, through),
+        earned_after=earned_by(file.terms, file.events, through),
+        loan_id=file.row.id,
+    )
+    rows = _store(session, file, new, origin, posting_date, now)
+    head = rows[0]
+    _post(session, file, f"loan-event:{head.id}", plan.event_lines, head.value_date, posting_date, now)
+    _post(
+        session, file, f"loan-event:{head.id}:accrual", plan.accrual_lines, head.value_date, posting_date, now
+    )
+    file.recognised, file.row.cob_through = plan.recognised, through
+    transactions = write_transactions(
+        session, file, before, after, made_by=head.id, posting_date=posting_date
+    )
+    write_installments(session, file.row, after)
+    write_schedule(session, file.row, after, reason=reason)
+    write_delinquency(session, file.row, after, on=posting_date, now=now)
+    session.flush()
+    _publish_status(session, file, before, after)
+    return Appended(before, after, rows, transactions)
+
+
+def _check(file: LoanFile, event: LoanEvent, as_of: date) -> None:
+    try:
+        check(file.terms, file.events, event)
+    except HistoryError as error:
+        raise EventRefused(error.detail, field=error.field, reason=error.code, **error.params) from error
+    if event.variation is None and event.value_date > as_of:
+        raise EventRefused(N_("The value date lies in the future"), field="value_date")
+
+
+def _replayed(file: LoanFile, as_of: date) -> LoanState:
+    try:
+        return file.state(as_of)
+    except ScheduleError as error:
+        raise EventRefused(
+            _SCHEDULE_PROBLEMS.get(error.code, ""), field="variation", reason=error.code
+        ) from error
+
+
+def _store(
+    session: Session,
+    file: LoanFile,
+    new: Sequence[LoanEvent],
+    origin: Origin,
+    posting_date: date,
+    now: datetime,
+) -> tuple[LoanEventRow, ...]:
+    rows = []
+    for number, event in enumerate(new):
+        file.row.event_seq += 1
+        key = origin.idempotency_key if number == 0 else f"{origin.idempotency_key}#{number}"
+        row = LoanEventRow(
+            borrower_id=file.row.borrower_id,
+            loan_id=file.row.id,
+            seq=file.row.event_seq,
+            id=UUID(event.id),
+            type=event.type.value,
+            value_date=event.value_date,
+            posting_date=posting_date,
+            recorded_at=now,
+            amount_minor=event.amount_minor,
+            target=UUID(event.target) if event.target else None,
+            case_id=UUID(event.case) if event.case else None,
+            payload=payload_of(event),
+            actor=origin.actor,
+            external_id=origin.external_id,
+            idempotency_key=key,
+            request_hash=origin.request_hash,
+            record_id=None,
+        )
+        session.add(row)
+        rows.append(row)
+    session.flush()
+    return tuple(rows)
+
+
+def _post(
+    session: Session,
+    file: LoanFile,
+    key: str,
+    lines: tuple[Line, ...],
+    value_date: date,
+    posting_date: date,
+    now: datetime,
+) -> None:
+    if not lines:
+        return
+    draft = ledger.EntryDraft(
+        key, file.row.borrower_id, file.source, value_date, posting_date, file.row.currency, lines
+    )
+    ledger.post_entry(session, draft, now=now)
+
+
+def post_accrual(
+    session: Session, file: LoanFile, lines: tuple[Line, ...], day: date, *, now: datetime
+) -> None:
+    """Post the income of one closed day."""
+    _post(session, file, f"loan-day:{file.row.id}:{day}", lines, day, day, now)
+
+
+def _publish_status(session: Session, file: LoanFile, before: LoanState, after: LoanState) -> None:
+    loan = file.row
+    if after.closed and after.closed_on is not None and not before.closed:
+        tell(
+            session,
+            file,
+            published.LoanClosed(loan.id, loan.borrower_id, after.closed_on, after.overpaid_minor),
+        )
+    elif before.closed and after.status is LoanStatus.ACTIVE:
+        tell(session, file, published.LoanReopened(loan.id, loan.borrower_id))
+
+
+def tell(session: Session, file: LoanFile, event: Event) -> None:
+    """Publish an event of this loan; the caller holds its lock."""
+    publish(
+        session,
+        event,
+        aggregate_type=published.AGGREGATE,
+        aggregate_id=file.row.id,
+        borrower_id=file.row.borrower_id,
+    )
