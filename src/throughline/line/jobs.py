@@ -1,0 +1,50 @@
+"""Jobs of line: questions, subscriptions, the plan of questions."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from throughline.kernel import clock
+from throughline.kernel.db import database
+from throughline.kernel.jobs import periodic, task
+from throughline.line import feeds, service
+from throughline.line.models import Line
+
+
+@task("line.query", max_attempts=4)
+def query(*, borrower_id: str, line_id: str, reason: str) -> None:
+    """Ask the carrier about one line."""
+    feeds.query(UUID(borrower_id), UUID(line_id), reason)
+
+
+@task("line.subscribe")
+def subscribe(*, borrower_id: str, line_id: str) -> None:
+    """Subscribe to the carrier's notices of one line."""
+    feeds.subscribe(UUID(borrower_id), UUID(line_id))
+
+
+@task("line.unsubscribe", max_attempts=30)
+def unsubscribe(*, borrower_id: str, line_id: str) -> None:
+    """End the carrier's notices of one line."""
+    feeds.unsubscribe(UUID(borrower_id), UUID(line_id))
+
+
+@periodic("* * * * *", "line.plan_queries")
+def plan_queries(timestamp: int) -> None:
+    """Every minute: ask about the lines whose time has come; pushes and suspicion ask by themselves."""
+    del timestamp
+    now = clock.now()
+
+    def plan(session: Session) -> None:
+        for borrower_id, line_id in feeds.due_lines(session, now=now):
+            service.ask(session, borrower_id, line_id, reason="planned")
+            # The job sets the next time itself; until it runs, the line is not asked for again.
+            session.execute(
+                update(Line).where(Line.id == line_id).values(next_query_at=now + timedelta(hours=1))
+            )
+
+    database().run(plan)

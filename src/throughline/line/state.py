@@ -1,0 +1,75 @@
+"""States of a line: those of the filter, those that the public sees, and how one follows from the other."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class PublicState(StrEnum):
+    """What we say of a line. `out_suspended` is 单停 (it still receives), `suspended` is 双停."""
+
+    ACTIVE = "active"
+    OUT_SUSPENDED = "out_suspended"
+    SUSPENDED = "suspended"
+    PRE_CANCELLED = "pre_cancelled"
+    CANCELLED = "cancelled"
+    REASSIGNED = "reassigned"
+    DEVICE_OFF = "device_off"
+    UNKNOWN = "unknown"
+
+
+# The filter's states, in the order of its vectors. Cancellation has three stages, so that a number can't
+# be resold on the first day: quarantine has a minimum, not a memoryless chance.
+STATES = (
+    "active_on",
+    "active_off",
+    "out_suspended_on",
+    "out_suspended_off",
+    "suspended",
+    "pre_cancelled",
+    "cancelled_1",
+    "cancelled_2",
+    "cancelled_3",
+    "reassigned",
+)
+INDEX = {name: number for number, name in enumerate(STATES)}
+
+PUBLIC_OF = (
+    PublicState.ACTIVE,
+    PublicState.DEVICE_OFF,
+    PublicState.OUT_SUSPENDED,
+    PublicState.OUT_SUSPENDED,
+    PublicState.SUSPENDED,
+    PublicState.PRE_CANCELLED,
+    PublicState.CANCELLED,
+    PublicState.CANCELLED,
+    PublicState.CANCELLED,
+    PublicState.REASSIGNED,
+)
+
+CANNOT_RECEIVE = frozenset(
+    {PublicState.SUSPENDED, PublicState.PRE_CANCELLED, PublicState.CANCELLED, PublicState.REASSIGNED}
+)
+ALARM_AT = 0.9
+CLEAR_AT = 0.5
+SHOWN_FROM = 0.5
+
+
+class Meaning(StrEnum):
+    """What an observation says, whoever said it: a closed list (docs/line.md)."""
+
+    ACTIVE = "active"
+    OUT_SUSPENDED = "out_suspended"
+    SUSPENDED_SOME_WAY = "suspended_some_way"
+    SUSPENDED_BOTH = "suspended_both"
+    PRE_CANCELLED = "pre_cancelled"
+    CANCELLED = "cancelled"
+    UNKNOWN_NUMBER = "unknown_number"
+    RECYCLED = "recycled"
+    DELIVERED = "delivered"
+    ABSENT = "absent"
+    BARRED = "barred"
+    REACHABLE = "reachable"
+    OFF = "off"
+    DATA_OK = "data_ok"
+    ANSWERED = "answered"

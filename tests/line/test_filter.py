@@ -1,0 +1,163 @@
+"""The filter: order and repeats change nothing, silence accuses nobody, unknown codes say nothing."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from throughline.line import filter as line_filter
+from throughline.line.adapters.camara.callbacks import PUSH_TYPE, CallbackMalformed, parse
+from throughline.line.filter import believe, cannot_receive, params, predict, public
+from throughline.line.signals import Signal, read
+from throughline.line.state import STATES, PublicState
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+FLAGS = {
+    "active": {"voiceSmsIn": "active", "voiceSmsOut": "active", "dataService": "active"},
+    "out": {"voiceSmsIn": "active", "voiceSmsOut": "suspended", "dataService": "active"},
+    "both": {"voiceSmsIn": "suspended", "voiceSmsOut": "suspended", "dataService": "suspended"},
+}
+
+
+def status(hours: float, flags: str) -> Signal:
+    return Signal(START + timedelta(hours=hours), "camara.subscription-status", "carrier", None, FLAGS[flags])
+
+
+def push(hours: float, flags: str) -> Signal:
+    return Signal(START + timedelta(hours=hours), "carrier.push", "carrier", None, FLAGS[flags])
+
+
+def reach(hours: float, reachable: bool) -> Signal:
+    at = START + timedelta(hours=hours)
+    return Signal(at, "camara.device-reachability", "carrier", None, {"reachable": reachable})
+
+
+def belief(*signals: Signal, hours: float) -> line_filter.Belief:
+    return believe(signals, at=START + timedelta(hours=hours), start=START)
+
+
+signals = st.one_of(
+    st.builds(status, st.floats(0, 72), st.sampled_from(list(FLAGS))),
+    st.builds(push, st.floats(0, 72), st.sampled_from(list(FLAGS))),
+    st.builds(reach, st.floats(0, 72), st.booleans()),
+    st.builds(
+        lambda hours, code: Signal(START + timedelta(hours=hours), "sms.receipt", "cn.gateway", code, {}),
+        st.floats(0, 72),
+        st.sampled_from(["DELIVRD", "EXPIRED", "UNDELIV", "MA:0001", "whatever"]),
+    ),
+)
+
+
+@settings(max_examples=60)
+@given(st.lists(signals, max_size=12), st.randoms())
+def test_order_and_repeats_change_nothing(window: list[Signal], random: object) -> None:
+    one = believe(window, at=START + timedelta(hours=80), start=START)
+    shuffled = window + window[::2]
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    other = believe(shuffled, at=START + timedelta(hours=80), start=START)
+    assert other.state is one.state
+    assert other.since == one.since
+    assert max(abs(a - b) for a, b in zip(one.p, other.p, strict=True)) < 1e-9
+    assert abs(sum(one.p) - 1) < 1e-9
+
+
+def test_a_suspension_is_believed_when_the_carrier_confirms_it() -> None:
+    told = belief(status(0, "active"), push(100, "both"), hours=100.1)
+    assert told.state is PublicState.SUSPENDED
+    assert not told.alarm  # one notice is not enough for an alarm
+    confirmed = belief(status(0, "active"), push(100, "both"), status(100.2, "both"), hours=100.3)
+    assert confirmed.state is PublicState.SUSPENDED
+    assert confirmed.alarm
+    assert confirmed.probability > 0.9
+    assert confirmed.since == START + timedelta(hours=100)
+    back = belief(push(100, "both"), status(100.2, "both"), status(150, "active"), hours=150.1)
+    assert back.state is PublicState.ACTIVE
+    assert not back.alarm
+
+
+def test_the_kinds_of_suspension_are_told_apart() -> None:
+    assert belief(status(1, "out"), status(2, "out"), hours=3).state is PublicState.OUT_SUSPENDED
+    assert belief(status(1, "both"), status(2, "both"), hours=3).state is PublicState.SUSPENDED
+
+
+def test_silence_and_a_phone_that_is_off_raise_no_alarm() -> None:
+    assert not belief(hours=24 * 60).alarm
+    quiet = belief(status(0, "active"), hours=24 * 30)
+    assert not quiet.alarm
+    assert quiet.probability > 0.8
+    off = belief(status(0, "active"), reach(10, False), reach(20, False), hours=21)
+    assert not off.alarm
+
+
+@given(st.text(max_size=20), st.text(max_size=20))
+def test_unknown_codes_say_nothing(provider: str, code: str) -> None:
+    strange = Signal(START + timedelta(hours=1), "sms.receipt", provider, f"x{code}", {})
+    assert read(strange) is None
+    assert belief(strange, hours=2).p == belief(hours=2).p
+
+
+def test_the_same_code_means_other_things_elsewhere() -> None:
+    def receipt(provider: str) -> Signal:
+        return Signal(START, "sms.receipt", provider, "1", {})
+
+    assert read(receipt("map")) is not None
+    assert read(receipt("8x8")) is None
+
+
+@given(st.lists(st.integers(0, 10**8), min_size=1, max_size=5))
+def test_predictions_are_distributions_and_chain(elapsed: list[int]) -> None:
+    by = params()
+    beliefs = np.tile(by.prior, (len(elapsed), 1))
+    later = predict(beliefs, elapsed, by)
+    assert np.allclose(later.sum(axis=1), 1)
+    assert (later > 0).all()
+    halves = predict(predict(beliefs, [s // 2 for s in elapsed], by), [s - s // 2 for s in elapsed], by)
+    assert np.allclose(later, halves, atol=1e-9)
+
+
+def test_a_cancelled_number_is_not_resold_at_once() -> None:
+    by = params()
+    fresh = np.zeros((1, len(STATES)))
+    fresh[0, STATES.index("cancelled_1")] = 1
+    after = [
+        public(predict(fresh, [days * 86_400], by)[0])[PublicState.REASSIGNED] for days in (1, 30, 90, 400)
+    ]
+    assert after[0] < 0.001
+    assert after == sorted(after)
+    assert after[3] > 0.95
+    assert cannot_receive(fresh[0]) == 1
+
+
+def test_the_past_is_not_predicted() -> None:
+    with pytest.raises(ValueError, match="future"):
+        predict(params().prior[np.newaxis, :], [-1], params())
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"[]", b"{", b"{}", b'{"specversion":"1.0"}', b"x" * 70_000,
+        b'{"specversion":"1.0","id":"1","source":"s","type":"t","time":"yesterday","data":{}}',
+        b'{"specversion":"1.0","id":"1","source":"s","type":"t","time":"2026-01-01T00:00:00","data":{}}',
+        b'{"specversion":"1.0","id":"1","source":"s","type":"t","time":"2026-01-01T00:00:00Z","data":[]}',
+        b'{"specversion":"1.0","id":"1","source":"s","type":"t","time":"2026-01-01T00:00:00Z","data":{}}',
+    ],
+)  # fmt: skip
+def test_malformed_callbacks_are_refused(body: bytes) -> None:
+    with pytest.raises(CallbackMalformed):
+        parse(body)
+
+
+@given(st.binary(max_size=200))
+def test_no_callback_breaks_the_parser(body: bytes) -> None:
+    with contextlib.suppress(CallbackMalformed):
+        parse(body)
+
+
+def test_the_push_extension_names_itself_as_ours() -> None:
+    assert PUSH_TYPE.startswith("org.throughline.")
