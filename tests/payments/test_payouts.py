@@ -306,6 +306,7 @@ def test_a_payout_is_closed_only_before_it_is_sent(
     database.run(lambda session: service.close(session, order_id, now=clock.now()))
     run_jobs(rounds=1, hurry=False)
     assert view(order_id).state == "failed"
+    assert view(order_id).reason is not None
     sent = pay()
     run_jobs(rounds=1, hurry=False)
     with pytest.raises(service.NotClosable):

@@ -7,6 +7,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from prometheus_client import Counter
 from pydantic import BaseModel
 
 from throughline.kernel import clock, http
@@ -15,6 +16,7 @@ from throughline.kernel.errors import NotFound, TooLarge, Unauthenticated
 from throughline.kernel.http import BorrowerCaller, Paged, PageParams, Reading, problems
 from throughline.kernel.i18n import N_
 from throughline.kernel.logging import get_logger
+from throughline.kernel.telemetry import REGISTRY
 from throughline.payments import intake, service
 from throughline.payments.ports import Refused
 from throughline.payments.registry import HOOKS, rail
@@ -26,6 +28,13 @@ router = APIRouter(prefix="/api/v1", tags=["payments"])
 hooks_router = APIRouter(prefix="/hooks/payments", tags=["payments"])
 
 MAX_NOTICE_BYTES = 256 * 1024
+
+NOTICES = Counter(
+    "throughline_payment_notices",
+    "Pushed messages by provider and verdict: taken, repeated, or why refused",
+    ["provider", "verdict"],
+    registry=REGISTRY,
+)
 
 
 class NoticeRefused(Unauthenticated):
@@ -170,7 +179,9 @@ def take_notice(
     try:
         notice = target.read_notice(request.headers, raw, at=clock.real_now())
     except Refused as error:
+        NOTICES.labels(provider, error.why).inc()
         log.warning("notice refused", rail=target.name, why=error.why)
         raise NoticeRefused from None
-    database().run(lambda session: intake.take(session, target, notice, raw, now=clock.now()))
+    fresh = database().run(lambda session: intake.take(session, target, notice, raw, now=clock.now()))
+    NOTICES.labels(provider, "taken" if fresh else "repeated").inc()
     return Response(status_code=204)

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from throughline.kernel import jobs
 from throughline.kernel.clock import real_now
 from throughline.kernel.crypto import pepper
-from throughline.kernel.i18n import bilingual
+from throughline.kernel.i18n import N_, bilingual
 from throughline.kernel.logging import get_logger
 from throughline.payments import accounts, booking, schedule
 from throughline.payments.models import PaymentAttempt, PaymentOrder, PaymentStep
@@ -37,6 +37,7 @@ log = get_logger(__name__)
 SEND = "payments.send"
 QUERY = "payments.query"
 QUERY_TIMER = "payments.query"
+NO_LONGER_WANTED = N_("The order was closed before it was sent")
 _NEEDS_ALL_FACTS = frozenset({Outcome.SUCCEEDED, Outcome.TAKEN_BACK})
 
 
@@ -95,7 +96,8 @@ def begin_send(session: Session, attempt_id: UUID, *, now: datetime) -> tuple[st
     order, attempt = _locked(session, attempt_id)
     state = State(attempt.state)
     if state is State.CREATED and order.close_requested_at is not None:
-        _step(session, order, attempt, State.FAILED, Cause.JOB, None, now=now)
+        unsent = Report(Outcome.FAILED, reason=NO_LONGER_WANTED)
+        _step(session, order, attempt, State.FAILED, Cause.JOB, unsent, now=now)
     elif state is State.CREATED:
         instruction = _checked_instruction(session, order, attempt)
         _step(session, order, attempt, State.SENT, Cause.JOB, None, now=now)

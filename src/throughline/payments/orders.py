@@ -26,7 +26,6 @@ from throughline.payments.settings import PaymentSettings
 from throughline.payments.states import ASKABLE, OPEN, Direction, State
 
 MAX_SOURCE = 100
-_NO_LONGER_WANTED = N_("The order was closed before it was sent")
 
 
 class InvalidOrder(Invalid):
@@ -146,7 +145,7 @@ def close(session: Session, order_id: UUID, *, now: datetime) -> None:
         return
     if state is State.WAITING:
         order.close_requested_at = order.changed_at = order.value_at = now
-        order.state, order.reason = State.FAILED.value, bilingual(_NO_LONGER_WANTED)
+        order.state, order.reason = State.FAILED.value, bilingual(attempts.NO_LONGER_WANTED)
         booking.book_result(session, order, None, at=now, now=now)
         return
     if state not in OPEN or (state is not State.CREATED and Direction(order.direction) is Direction.OUT):

@@ -10,6 +10,7 @@ import binascii
 import json
 import re
 import secrets
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ class Platform:
 
     def __init__(self, keys: Path) -> None:
         self._keys = keys
+        self._lock = threading.Lock()
         merchant = x509.load_pem_x509_certificate((keys / "merchant-certificate.pem").read_bytes())
         key = merchant.public_key()
         if not isinstance(key, RSAPublicKey):
@@ -121,8 +123,10 @@ class Platform:
     def _next_certificate(self) -> Path:
         # Only the platform's side: the merchant must fetch it.
         path = self._keys / "platform-next-certificate.pem"
-        if not path.exists():
-            path.write_bytes(certificate(write_key(self._keys / "platform-next-key.pem"), "next (simulated)"))
+        with self._lock:  # an answer and a notification may need it at the same moment
+            if not path.exists():
+                key = write_key(self._keys / "platform-next-key.pem")
+                path.write_bytes(certificate(key, "next (simulated)"))
         return path
 
     def _private(self, name: str) -> RSAPrivateKey:

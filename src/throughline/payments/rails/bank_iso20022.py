@@ -89,7 +89,7 @@ class BankRail:
         return self._notice(raw_body, self._keys.check_notice(headers, raw_body, at=at))
 
     def fetch_notices(self, after: str | None) -> tuple[Sequence[tuple[Notice, bytes]], str | None]:
-        """Files that wait at the bank after a cursor. Stops before the first that it can't get or read."""
+        """Files that wait at the bank after a cursor. Stops before the first that it can't get."""
         listing = self._signed("GET", "/v1/files" + (f"?after={quote(after)}" if after else ""))
         if listing is None or listing[0] != 200:
             return (), after
@@ -98,13 +98,17 @@ class BankRail:
             answer = self._signed("GET", f"/v1/files/{quote(file_id, safe='')}")
             if answer is None or answer[0] != 200:
                 break
-            try:
-                fetched.append((self._notice(answer[1], "fetched"), answer[1]))
-            except Refused as error:
-                log.warning("file of the bank refused", file_id=file_id, why=error.why)
-                break
+            fetched.append((self._kept(file_id, answer[1]), answer[1]))
             after = file_id
         return fetched, after
+
+    def _kept(self, file_id: str, raw: bytes) -> Notice:
+        # The bank has signed the answer that carried it: a file that we can't read is kept for people.
+        try:
+            return self._notice(raw, "fetched")
+        except Refused as error:
+            log.warning("file of the bank can't be read", file_id=file_id, why=error.why)
+            return Notice(f"file:{file_id}", f"unreadable: {error.why}", "fetched")
 
     def _notice(self, raw: bytes, serial: str) -> Notice:
         root = messages.parse(raw)
