@@ -1,0 +1,29 @@
+"""Background jobs of lending: the close of business."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from throughline.kernel import clock
+from throughline.kernel.db import database
+from throughline.kernel.jobs import periodic, task
+from throughline.lending import cob
+
+
+@periodic("* * * * * */15", "lending.close_of_business")
+def close_of_business(timestamp: int) -> None:
+    """Every 15 s: start the close of a business day that is over; cheap when none is."""
+    del timestamp
+    database().run(lambda session: cob.start_due_run(session, now=clock.now()))
+
+
+@task(cob.RUN_TASK, queue="batch")
+def close_of_business_now() -> None:
+    """The next day at once, while days of a catch-up are still open."""
+    database().run(lambda session: cob.start_due_run(session, now=clock.now()))
+
+
+@task(cob.CHUNK_TASK, queue="batch", max_run_s=1800)
+def close_chunk(*, business_date: str, nr: int) -> None:
+    """Close one chunk of loans for a day."""
+    cob.close_chunk(database(), date.fromisoformat(business_date), nr)
