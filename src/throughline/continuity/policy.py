@@ -50,17 +50,22 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether an installment is protected, by which row, in which window, and why in two languages."""
+    """Whether an installment is protected, by which row, in which window, and why in two languages.
+
+    `open_question`: not decided yet, because the outage is not believed strongly enough; more evidence is
+    on its way and the question is asked again when it comes.
+    """
 
     granted: bool
     rule: ProtectionRule | None
     window: Window | None
     reason: Text
+    open_question: bool = False
 
 
 def parse_rules(document: list[dict[str, Any]]) -> tuple[ProtectionRule, ...]:
     """Rules from the YAML document. ValueError for an unknown measure or rows that overlap."""
-    rules = []
+    rules: list[ProtectionRule] = []
     for row in document:
         rule = ProtectionRule(
             id=row["id"],
@@ -135,6 +140,7 @@ def judge(
                 need=rule.min_probability_percent,
                 rule=rule.id,
             ),
+            open_question=True,
         )
     last = dark_from + timedelta(days=rule.cap_days - 1)
     if today > last:

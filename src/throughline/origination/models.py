@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, LargeBinary, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, LargeBinary, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from throughline.kernel.db import Base, Instant, Json
@@ -18,12 +18,17 @@ class Application(Base):
     __tablename__ = "origination_application"
     __table_args__ = (
         Index("ix_origination_application_state", "state", "id"),
+        # One open application for a borrower: two starts at once meet here.
+        Index(
+            "uq_origination_application_open", "borrower_id", unique=True, postgresql_where=text("is_open")
+        ),
         Index("ix_origination_application_loan_id", "loan_id"),
     )
 
     borrower_id: Mapped[UUID] = mapped_column(primary_key=True)
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     state: Mapped[str]
+    is_open: Mapped[bool]
     channel: Mapped[str]
     product_code: Mapped[str]
     requested_minor: Mapped[int] = mapped_column(BigInteger)

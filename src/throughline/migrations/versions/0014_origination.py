@@ -21,6 +21,7 @@ def upgrade() -> None:
         sa.Column("borrower_id", sa.Uuid, primary_key=True),
         sa.Column("id", sa.Uuid, primary_key=True),
         sa.Column("state", sa.String, nullable=False),
+        sa.Column("is_open", sa.Boolean, nullable=False),
         sa.Column("channel", sa.String, nullable=False),
         sa.Column("product_code", sa.String, nullable=False),
         sa.Column("requested_minor", sa.BigInteger, nullable=False),
@@ -39,6 +40,13 @@ def upgrade() -> None:
         sa.Column("created_at", INSTANT, nullable=False),
     )
     op.create_index("ix_origination_application_state", "origination_application", ["state", "id"])
+    op.create_index(
+        "uq_origination_application_open",
+        "origination_application",
+        ["borrower_id"],
+        unique=True,
+        postgresql_where=sa.text("is_open"),
+    )
     op.create_index("ix_origination_application_loan_id", "origination_application", ["loan_id"])
     op.create_table(
         "origination_step",
