@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import signal
 import sys
 import time
+from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,10 +17,16 @@ import typer
 from throughline.cli.output import OUR_FAULT, fail, say
 
 if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
     from throughline.kernel.supervisor import Role
 
+CREDENTIALS = "demo-credentials.json"
 STOP_S = 40
 READY_S = 120
+QUEUES = ["default", "outbox", "batch", "messages"]
+# The outside world of the demo: each is a process of its own with its own ledger.
+SIMULATORS = ("bank", "wechat", "carrier", "mail", "sms")
 
 
 class RoleName(StrEnum):
@@ -27,6 +35,7 @@ class RoleName(StrEnum):
     WEB = "web"
     WORKER = "worker"
     SYSTEM = "system"
+    SEQUENCER = "sequencer"
 
 
 def attach(app: typer.Typer) -> None:
@@ -56,6 +65,8 @@ def up() -> None:
                 if embedded:
                     postgres.start(config)
                 migrations.upgrade(database_url())
+                if config.demo:
+                    prepare_demo()
                 Supervisor(_roles()).run(ready=_announce)
             finally:
                 if embedded:
@@ -119,9 +130,11 @@ def serve(role: Annotated[RoleName, typer.Option(help="Which role this process p
         case RoleName.WEB:
             _serve_web()
         case RoleName.WORKER:
-            worker.run(["default", "outbox", "batch"], concurrency=config.worker_concurrency)
+            worker.run(QUEUES, concurrency=config.worker_concurrency)
         case RoleName.SYSTEM:
             worker.run(["system"], concurrency=2)
+        case RoleName.SEQUENCER:
+            _sequence()
 
 
 def migrate() -> None:
@@ -157,11 +170,61 @@ def _serve_web() -> None:
     ).serve()
 
 
+def _sequence() -> None:
+    import threading
+
+    from throughline.notary.sequencer import run_sequencer
+
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    run_sequencer(stop)
+
+
 def _roles() -> list[Role]:
+    from throughline.kernel.settings import settings
     from throughline.kernel.supervisor import Role
 
     command = [sys.executable, "-m", "throughline", "serve", "--role"]
-    return [Role(name.value, [*command, name.value]) for name in RoleName]
+    roles = [Role(name.value, [*command, name.value]) for name in RoleName]
+    if settings().demo:
+        roles += [
+            Role(f"lab:{name}", [sys.executable, "-m", f"throughline.lab.{name}"]) for name in SIMULATORS
+        ]
+    return roles
+
+
+def prepare_demo() -> None:
+    """Keys that platform and simulators share, a staff member and an API key; made once, kept in a private file."""
+    import subprocess
+
+    from throughline.identity import service as identity
+    from throughline.identity.roles import scopes_of
+    from throughline.kernel import clock
+    from throughline.kernel.db import database
+    from throughline.kernel.settings import settings
+
+    subprocess.run([sys.executable, "-m", "throughline.lab.prepare"], check=True)
+    path = settings().home / CREDENTIALS
+    if path.exists():
+        return
+    password = secrets.token_urlsafe(12)
+    now = clock.real_now()
+    name = f"demo-{secrets.token_hex(2)}"
+
+    def make(session: Session) -> str:
+        identity.create_staff(session, name, password, ["admin"], now=now)
+        made = identity.create_api_key(
+            session, name, sorted(scopes_of(["admin"])), now=now, life=timedelta(days=365)
+        )
+        return made.key
+
+    key = database().run(make)
+    document = {"staff": {"name": name, "password": password}, "api_key": key}
+    draft = path.with_suffix(".new")
+    draft.touch(mode=0o600)
+    draft.write_text(json.dumps(document, indent=1), encoding="utf-8")
+    draft.replace(path)
 
 
 def _announce() -> None:
@@ -181,4 +244,10 @@ def _announce() -> None:
     else:
         say(f"not ready after {READY_S} s; the messages above say why. Still trying.")
         return
-    say(f"\n  Throughline is ready:  {config.base_url}\n  Stop it with Ctrl-C.\n")
+    say(f"\n  Throughline is ready:  {config.base_url}")
+    if config.demo:
+        say(f"  Staff console:         {config.base_url}console   (sign-in: {config.home / CREDENTIALS})")
+        say(
+            "  Simulators:            bank 8101, WeChat Pay 8102, carrier 8103, SMS 8104, mailbox http://127.0.0.1:8105"
+        )
+    say("  Stop it with Ctrl-C.\n")

@@ -34,7 +34,7 @@ _CLOSED = N_("The order was closed before anybody had paid")
 _REFUSED = N_("The payment provider refused the order")
 _PAYER_FAILED = N_("The payer's payment did not go through")
 
-# trade_state of the query, "Query order by out_trade_no", APIv3 documentation; read 2026-11-24.
+# trade_state of the query, after the APIv3 documentation of "query order by out_trade_no", from memory: confirm
 _STATES = {
     "SUCCESS": Outcome.SUCCEEDED,
     "REFUND": Outcome.TAKEN_BACK,

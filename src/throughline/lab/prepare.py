@@ -1,0 +1,20 @@
+"""`python -m throughline.lab.prepare`: make the keys that platform and simulators share, before either starts."""
+
+from __future__ import annotations
+
+from throughline.kernel.settings import settings
+from throughline.lab.bank.keys import ensure_keys as bank_keys
+from throughline.lab.carrier.keys import ensure_keys as carrier_keys
+from throughline.lab.wechat.keys import ensure_keys as wechat_keys
+
+
+def main() -> None:
+    """Make what is missing; safe to repeat."""
+    home = settings().home
+    bank_keys(home)
+    carrier_keys(home)
+    wechat_keys(home)
+
+
+if __name__ == "__main__":
+    main()
