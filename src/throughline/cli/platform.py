@@ -4,38 +4,22 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import signal
-import sys
+import socket
 import time
-from datetime import timedelta
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from contextlib import nullcontext
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
 
 import typer
 
 from throughline.cli.output import OUR_FAULT, fail, say
+from throughline.cli.roles import RoleName
 
-if TYPE_CHECKING:
-    from sqlalchemy.orm import Session
-
-    from throughline.kernel.supervisor import Role
-
-CREDENTIALS = "demo-credentials.json"
-STOP_S = 40
+STOP_S = 60
 READY_S = 120
-QUEUES = ["default", "outbox", "batch", "messages"]
-# The outside world of the demo: each is a process of its own with its own ledger.
-SIMULATORS = ("bank", "wechat", "carrier", "mail", "sms")
-
-
-class RoleName(StrEnum):
-    """What one process of the platform does."""
-
-    WEB = "web"
-    WORKER = "worker"
-    SYSTEM = "system"
-    SEQUENCER = "sequencer"
+PORT_S = 30  # the children of a supervisor that was killed need a moment to leave
 
 
 def attach(app: typer.Typer) -> None:
@@ -49,92 +33,145 @@ def attach(app: typer.Typer) -> None:
 
 def up() -> None:
     """Start everything: the database if none is set, the schema, all roles, and in demo mode the simulators."""
-    from throughline import migrations
     from throughline.kernel import postgres
-    from throughline.kernel.db import database_url
     from throughline.kernel.logging import configure
+    from throughline.kernel.postgres_watch import watched
     from throughline.kernel.settings import settings
-    from throughline.kernel.supervisor import AlreadyRunning, Supervisor, only_one
+    from throughline.kernel.supervisor import AlreadyRunning, only_one
 
     configure("up")
+    # Until the supervisor takes the signals over, a SIGTERM must still stop the database again.
+    signal.signal(signal.SIGTERM, _interrupt)
     config = settings()
     embedded = config.database_url is None
     try:
         with only_one(config.home):
+            _await_port(config.host, config.port)
             try:
                 if embedded:
                     postgres.start(config)
-                migrations.upgrade(database_url())
-                if config.demo:
-                    prepare_demo()
-                Supervisor(_roles()).run(ready=_announce)
+                with watched(config) if embedded else nullcontext():
+                    _supervise(config.home, demo=config.demo, prefix=config.log_format == "console")
             finally:
                 if embedded:
                     postgres.stop(config)
     except (AlreadyRunning, postgres.EmbeddedError) as error:
         fail(str(error), OUR_FAULT)
+    except KeyboardInterrupt:
+        say("stopped before it was ready")
+        raise typer.Exit(OUR_FAULT) from None
+
+
+def _supervise(home: Path, *, demo: bool, prefix: bool) -> None:
+    from throughline import migrations
+    from throughline.cli import demo_lender
+    from throughline.cli.roles import all_roles
+    from throughline.kernel import worker
+    from throughline.kernel.db import database_url
+    from throughline.kernel.supervisor import Supervisor
+
+    migrations.upgrade(database_url())
+    worker.strike_out_all()  # of a run that was killed: we hold the lock, so none of them is ours
+    if demo:
+        demo_lender.prepare()
+    Supervisor(
+        home, all_roles(demo=demo), on_death=lambda _name, pid: worker.strike_out(pid), prefix=prefix
+    ).run(ready=_announce)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _await_port(host: str, port: int) -> None:
+    deadline = time.monotonic() + PORT_S
+    told = False
+    while True:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError as error:
+                if time.monotonic() >= deadline:
+                    fail(
+                        f"port {port} of {host} is not free ({error.strerror}): stop the program that holds it, "
+                        "or set THROUGHLINE_PORT",
+                        OUR_FAULT,
+                    )
+            else:
+                return
+        if not told:
+            say(f"waiting for port {port} of {host}: another program holds it")
+            told = True
+        time.sleep(0.5)
 
 
 def down() -> None:
     """Stop the platform of this home folder, and its embedded database."""
     from throughline.kernel import postgres
     from throughline.kernel.settings import settings
+    from throughline.kernel.supervisor import running_pid
 
     config = settings()
-    pid_file = config.home / "supervisor.pid"
-    if pid_file.exists():
-        pid = int(pid_file.read_text(encoding="ascii"))
-        try:
-            os.kill(pid, signal.SIGTERM)
-        except ProcessLookupError:
-            pid_file.unlink(missing_ok=True)
+    pid = running_pid(config.home)
+    if pid is not None:
+        os.kill(pid, signal.SIGTERM)
         deadline = time.monotonic() + STOP_S
-        while pid_file.exists() and time.monotonic() < deadline:
+        while running_pid(config.home) == pid:
+            if time.monotonic() >= deadline:
+                fail(f"process {pid} has not stopped within {STOP_S} s", OUR_FAULT)
             time.sleep(0.1)
-        if pid_file.exists():
-            fail(f"process {pid} has not stopped within {STOP_S} s", OUR_FAULT)
     if config.database_url is None:
-        postgres.stop(config)
+        try:
+            postgres.stop(config)
+        except postgres.EmbeddedError as error:
+            fail(str(error), OUR_FAULT)
     say("stopped")
 
 
 def status(as_json: Annotated[bool, typer.Option("--json", help="One JSON document")] = False) -> None:
-    """What runs here."""
+    """What runs here. Exit status 0: ready to serve; 1: not."""
     from throughline.kernel import postgres
     from throughline.kernel.settings import settings
+    from throughline.kernel.supervisor import role_states, running_pid
 
     config = settings()
-    pid_file = config.home / "supervisor.pid"
-    found = {
+    pid = running_pid(config.home)
+    found: dict[str, Any] = {
         "home": str(config.home),
-        "supervisor_pid": int(pid_file.read_text(encoding="ascii")) if pid_file.exists() else None,
+        "supervisor_pid": pid,
         "database": "external" if config.database_url else postgres.status(config).value,
         "url": str(config.base_url),
+        "ready": _is_ready(config.host, config.port, timeout_s=5),
+        "roles": role_states(config.home) if pid is not None else {},
     }
     if as_json:
         typer.echo(json.dumps(found))
-        return
+    else:
+        _show(found)
+    if not found["ready"]:
+        raise typer.Exit(OUR_FAULT)
+
+
+def _show(found: dict[str, Any]) -> None:
+    roles = found.pop("roles")
     for name, value in found.items():
-        typer.echo(f"{name:<16}{value if value is not None else '-'}")
+        shown = {None: "-", True: "yes", False: "no"}.get(value, value)
+        typer.echo(f"{name:<16}{shown}")
+    for name, state in roles.items():
+        pid = f"process {state['pid']}" if state["pid"] else "waits to restart"
+        typer.echo(f"{'  ' + name:<16}{pid}, restarted {state['restarts']} times")
 
 
 def serve(role: Annotated[RoleName, typer.Option(help="Which role this process plays")]) -> None:
     """Run one role in this process, against a database that is there already."""
-    from throughline.kernel import worker
-    from throughline.kernel.logging import configure
-    from throughline.kernel.settings import settings
+    from throughline.cli.roles import play
+    from throughline.kernel.postgres import EmbeddedError
 
-    configure(role.value)
-    config = settings()
-    match role:
-        case RoleName.WEB:
-            _serve_web()
-        case RoleName.WORKER:
-            worker.run(QUEUES, concurrency=config.worker_concurrency)
-        case RoleName.SYSTEM:
-            worker.run(["system"], concurrency=2)
-        case RoleName.SEQUENCER:
-            _sequence()
+    try:
+        play(role)
+    except EmbeddedError as error:
+        fail(str(error), OUR_FAULT)
 
 
 def migrate() -> None:
@@ -145,109 +182,43 @@ def migrate() -> None:
     from throughline.kernel.settings import settings
 
     config = settings()
-    if config.database_url is None:
-        postgres.start(config)
-    migrations.upgrade(database_url())
+    try:
+        if config.database_url is None:
+            postgres.start(config)
+        migrations.upgrade(database_url())
+    except postgres.EmbeddedError as error:
+        fail(str(error), OUR_FAULT)
     say("the schema is current")
 
 
-def _serve_web() -> None:
-    from granian import Granian
-    from granian.constants import Interfaces
+def _is_ready(host: str, port: int, *, timeout_s: float) -> bool:
+    import httpx
 
-    from throughline.kernel.settings import settings
-
-    config = settings()
-    Granian(
-        "throughline.web.asgi:app",
-        address=config.host,
-        port=config.port,
-        interface=Interfaces.ASGI,
-        workers=config.web_workers,
-        blocking_threads=1,
-        respawn_failed_workers=True,
-        log_enabled=False,
-    ).serve()
-
-
-def _sequence() -> None:
-    import threading
-
-    from throughline.notary.sequencer import run_sequencer
-
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    run_sequencer(stop)
-
-
-def _roles() -> list[Role]:
-    from throughline.kernel.settings import settings
-    from throughline.kernel.supervisor import Role
-
-    command = [sys.executable, "-m", "throughline", "serve", "--role"]
-    roles = [Role(name.value, [*command, name.value]) for name in RoleName]
-    if settings().demo:
-        roles += [
-            Role(f"lab:{name}", [sys.executable, "-m", f"throughline.lab.{name}"]) for name in SIMULATORS
-        ]
-    return roles
-
-
-def prepare_demo() -> None:
-    """Keys that platform and simulators share, a staff member and an API key; made once, kept in a private file."""
-    import subprocess
-
-    from throughline.identity import service as identity
-    from throughline.identity.roles import scopes_of
-    from throughline.kernel import clock
-    from throughline.kernel.db import database
-    from throughline.kernel.settings import settings
-
-    subprocess.run([sys.executable, "-m", "throughline.lab.prepare"], check=True)
-    path = settings().home / CREDENTIALS
-    if path.exists():
-        return
-    password = secrets.token_urlsafe(12)
-    now = clock.real_now()
-    name = f"demo-{secrets.token_hex(2)}"
-
-    def make(session: Session) -> str:
-        identity.create_staff(session, name, password, ["admin"], now=now)
-        made = identity.create_api_key(
-            session, name, sorted(scopes_of(["admin"])), now=now, life=timedelta(days=365)
+    try:
+        return (
+            httpx.get(f"http://{host}:{port}/readyz", timeout=timeout_s, trust_env=False).status_code == 200
         )
-        return made.key
-
-    key = database().run(make)
-    document = {"staff": {"name": name, "password": password}, "api_key": key}
-    draft = path.with_suffix(".new")
-    draft.touch(mode=0o600)
-    draft.write_text(json.dumps(document, indent=1), encoding="utf-8")
-    draft.replace(path)
+    except httpx.HTTPError:
+        return False
 
 
 def _announce() -> None:
-    import httpx
-
+    from throughline.cli import demo_lender
+    from throughline.cli.roles import simulators_here
     from throughline.kernel.settings import settings
 
     config = settings()
     deadline = time.monotonic() + READY_S
-    while time.monotonic() < deadline:
-        try:
-            if httpx.get(f"http://{config.host}:{config.port}/readyz", timeout=5).status_code == 200:
-                break
-        except httpx.HTTPError:
-            pass
+    while not _is_ready(config.host, config.port, timeout_s=5):
+        if time.monotonic() >= deadline:
+            say(f"not ready after {READY_S} s; the messages above say why. Still trying.")
+            return
         time.sleep(0.25)
-    else:
-        say(f"not ready after {READY_S} s; the messages above say why. Still trying.")
-        return
     say(f"\n  Throughline is ready:  {config.base_url}")
     if config.demo:
-        say(f"  Staff console:         {config.base_url}console   (sign-in: {config.home / CREDENTIALS})")
         say(
-            "  Simulators:            bank 8101, WeChat Pay 8102, carrier 8103, SMS 8104, mailbox http://127.0.0.1:8105"
+            f"  Staff console:         {config.base_url}console   (sign-in: {demo_lender.credentials_file()})"
         )
-    say("  Stop it with Ctrl-C.\n")
+        for one in simulators_here():
+            say(f"  {'Simulator: ' + one.about:<23}http://127.0.0.1:{one.port}")
+    say("  Stop it with Ctrl-C, or `throughline down`.\n")
