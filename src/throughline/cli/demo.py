@@ -12,6 +12,11 @@ from throughline.cli.output import fail, say
 app = typer.Typer(no_args_is_help=True)
 
 
+@app.callback()
+def group() -> None:
+    """The demo lender: move business time."""
+
+
 @app.command()
 def forward(days: Annotated[int, typer.Option(min=1, max=400, help="How many days")] = 1) -> None:
     """Move business time forward; the close of business catches up day by day."""
