@@ -67,31 +67,24 @@ def _rate_of(value: Any) -> Document:
         document.only("advances", "payments", "method")
         document.require("method")
         method = document.choice("method", Convention, Convention.EFFECTIVE)
-        rate = annual_rate(
-            method,
-            [_flow(item) for item in document.items("advances")],
-            [_flow(item) for item in document.items("payments")],
-        )
+        advances = [_flow(item) for item in document.items("advances")]
+        payments = [_flow(item) for item in document.items("payments")]
+        rate = annual_rate(method, advances, payments)
+        simple = method in {Convention.CN_SIMPLE, Convention.NOMINAL_MONTHLY}
+        # The effective rate behind a simple one: the same monthly rate, compounded.
+        effective = annual_rate(Convention.CN_IRR, advances, payments) if simple else rate
     except InputError as error:
         raise WrongInput(error.path, error.expected) from None
     except NoRate as error:
         raise WrongInput("$", str(error)) from None
-    monthly = method in {Convention.CN_IRR, Convention.CN_SIMPLE, Convention.NOMINAL_MONTHLY}
     return {
         "method": method.value,
         "apr_percent": str(rate.percent),
-        "periods_per_year": 12 if monthly else 1,
-        "effective_percent": str(_effective(method, rate.percent)),
+        "periods_per_year": 12 if simple or method is Convention.CN_IRR else 1,
+        "effective_percent": str(effective.percent),
         "total_of_payments": from_minor(rate.total_of_payments_minor, _CENTS),
         "finance_charge": from_minor(rate.finance_charge_minor, _CENTS),
     }
-
-
-def _effective(method: str, percent: Decimal) -> Decimal:
-    """The effective annual rate behind a rate; a simple one compounds its monthly twelfth."""
-    if method not in {"cn_simple", "nominal_monthly"}:
-        return percent
-    return (((1 + percent / 1200) ** 12 - 1) * 100).quantize(Decimal("0.000001"))
 
 
 def _flow(item: Node) -> Flow:
