@@ -6,40 +6,42 @@ what=$1
 python=${PYTHON:-python3}
 say() { printf '%s\n' "setup: $*" >&2; }
 skipped() { printf '\n!!! SKIPPED: %s\n\n' "$*" >&2; }
+stop() { say "$*"; exit 1; }
 
 as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then sudo -n "$@"; else return 1; fi
 }
 
-debian() { # install packages; the list of packages is fetched once
+debian() { # install packages that are missing; 1 if that is not possible here
+    command -v apt-get >/dev/null && command -v dpkg-query >/dev/null || return 1
     missing=
     for package in "$@"; do
         dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
     done
     [ -z "$missing" ] && return 0
-    say "installing$missing"
+    say "installing the Debian packages$missing"
     # shellcheck disable=SC2086
     as_root sh -c "apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing" >/dev/null
 }
 
-"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
-    say "Python 3.11 or later is needed; $("$python" --version) is what \$PYTHON names"
-    exit 1
-}
+command -v "$python" >/dev/null || debian python3 || stop "there is no $python: install Python 3.11 or later"
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+    stop "Python 3.11 or later is needed; $("$python" --version) is what \$PYTHON names"
 
 # --- the virtual environment -----------------------------------------------------------------------
-if [ ! -x .venv/bin/python ]; then
-    if ! "$python" -c 'import ensurepip' 2>/dev/null; then
-        debian python3-venv || true
-    fi
+# Its scripts hold absolute paths: a clone that was moved, or whose set-up was cut short, starts anew.
+if [ "$(cat .venv/.made-in 2>/dev/null || true)" != "$PWD" ]; then
+    [ -e .venv ] && say "making .venv anew: it is not complete, or it was made elsewhere"
+    rm -rf .venv
+    "$python" -c 'import ensurepip' 2>/dev/null || debian python3-venv || true
     if "$python" -c 'import ensurepip' 2>/dev/null; then
         "$python" -m venv .venv
     elif "$python" -m pip --version >/dev/null 2>&1; then
         "$python" -m venv --without-pip .venv # the system's pip installs into it
     else
-        say "Python has neither venv nor pip: as root, apt-get install python3-venv"
-        exit 1
+        stop "Python has neither venv nor pip, and this account may not install them: as root, apt-get install python3-venv"
     fi
+    printf '%s' "$PWD" >.venv/.made-in
 fi
 if [ -x .venv/bin/pip ]; then pip=".venv/bin/python -m pip"; else pip="$python -m pip --python .venv/bin/python"; fi
 stamp=.venv/.$what-$(cat "requirements/$what.txt" pyproject.toml | sha256sum | cut -c1-16)
@@ -51,12 +53,15 @@ if [ ! -e "$stamp" ]; then
 fi
 
 # --- the account of the embedded database ----------------------------------------------------------
-if [ "$(id -u)" = 0 ] && ! id throughline >/dev/null 2>&1; then
-    say "making the account throughline: PostgreSQL does not run as root"
-    useradd --system --no-create-home --shell /usr/sbin/nologin throughline
+account=${THROUGHLINE_POSTGRES_ACCOUNT:-throughline}
+if [ "$(id -u)" = 0 ] && ! id "$account" >/dev/null 2>&1; then
+    command -v useradd >/dev/null || debian passwd || stop "useradd is missing: make the account $account yourself"
+    say "making the account $account: PostgreSQL does not run as root"
+    useradd --system --no-create-home --shell /usr/sbin/nologin "$account"
 fi
 
 # --- what only the tests need ----------------------------------------------------------------------
-if [ "$what" = dev ]; then
-    debian chromium fonts-noto-cjk || skipped "Chromium and its fonts can't be installed without root: the browser tests will not run"
+if [ "$what" = dev ] && ! command -v chromium >/dev/null; then
+    debian chromium fonts-noto-cjk ||
+        skipped "Chromium and its Chinese fonts can't be installed by this account: the browser tests will not run"
 fi
