@@ -69,6 +69,7 @@ def only_one(home: Path) -> Iterator[None]:
                 f"the platform already runs from {home} (process {_noted_pid(home) or 'unknown'}); "
                 "stop it with `throughline down`"
             ) from None
+        _roles_file(home).unlink(missing_ok=True)  # of a run that was killed
         _pid_file(home).write_text(str(os.getpid()), encoding="ascii")
         try:
             yield
