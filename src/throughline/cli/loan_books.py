@@ -1,0 +1,81 @@
+"""A loan's books without the platform: events in the order of recording, the differences as journal entries.
+
+The same steps as `throughline.lending.writing` and `closing`, on values instead of rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+from throughline.ledger.entries import Line
+from throughline.lending.accrual import Accrued, accrued_to
+from throughline.lending.books import earned_by, plan_entries
+from throughline.lending.history import EventType, LoanEvent
+from throughline.lending.replay import replay
+from throughline.lending.state import LoanState, LoanStatus, Transaction
+from throughline.lending.terms import LoanTerms
+
+ONE_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A journal entry and the transaction that caused it."""
+
+    transaction: str
+    on: date
+    lines: tuple[Line, ...]
+
+
+@dataclass(slots=True)
+class LoanBooks:
+    """The history of one loan while it is being recorded."""
+
+    terms: LoanTerms
+    as_of: date
+    events: list[LoanEvent] = field(default_factory=list)
+    journal: list[Entry] = field(default_factory=list)
+    taken_back: list[Transaction] = field(default_factory=list)
+    _recognised: Accrued = field(default_factory=Accrued)
+    _closed_through: date | None = None
+
+    def state(self) -> LoanState:
+        """The loan as of the document's day."""
+        return replay(self.terms, self.events, as_of=self.as_of)
+
+    def record(self, event: LoanEvent) -> None:
+        """Append an event that has been checked, and post what it changes. Raises ScheduleError."""
+        before, known = self.state(), list(self.events)
+        if event.type is EventType.REVERSAL:
+            self.taken_back += [one for one in before.transactions if one.id == event.target]
+        self.events.append(event)
+        after = self.state()
+        if after.status is LoanStatus.ACTIVE and before.status is not LoanStatus.ACTIVE:
+            self._closed_through = max(self._closed_through or event.value_date, event.value_date) - ONE_DAY
+        plan = plan_entries(
+            before,
+            after,
+            recognised=self._recognised,
+            earned_before=earned_by(self.terms, known, self._closed_through),
+            earned_after=earned_by(self.terms, self.events, self._closed_through),
+        )
+        self._recognised = plan.recognised
+        for lines in (plan.event_lines, plan.accrual_lines):
+            if lines:
+                self.journal.append(Entry(event.id, event.value_date, lines))
+
+    def close_through(self, last: date) -> None:
+        """Close every open business day up to and including `last`, which is not after the document's day."""
+        while self._closed_through is not None and self._closed_through < min(last, self.as_of):
+            day = self._closed_through + ONE_DAY
+            state = replay(self.terms, self.events, as_of=day)
+            if state.status is not LoanStatus.ACTIVE:
+                return
+            earned = accrued_to(state, day, closed=False)
+            plan = plan_entries(
+                state, state, recognised=self._recognised, earned_before=earned, earned_after=earned
+            )
+            if plan.accrual_lines:
+                self.journal.append(Entry(f"accrual:{day}", day, plan.accrual_lines))
+            self._recognised, self._closed_through = plan.recognised, day
