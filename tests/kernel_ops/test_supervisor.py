@@ -95,8 +95,8 @@ def test_lines_carry_their_role_and_sigterm_drains(place: Path, start: Callable[
     tree.process.send_signal(signal.SIGTERM)
     assert tree.process.wait(10) == 0
     assert (place / "drained").exists()
-    assert "polite     | hello\n" in tree.output()
-    assert "polite     | bye\n" in tree.output()
+    assert "polite      | hello\n" in tree.output()
+    assert "polite      | bye\n" in tree.output()
     assert running_pid(place) is None
 
 

@@ -230,7 +230,7 @@ class Supervisor:
 
 def _pass_on(name: str, stream: IO[bytes]) -> None:
     """Copy a role's lines to our standard error, each with its name in front; a long line comes in pieces."""
-    label = f"{name:<11}| ".encode()
+    label = f"{name:<12}| ".encode()
     with stream, contextlib.suppress(OSError, ValueError):
         while line := stream.readline(MAX_LINE_BYTES):
             sys.stderr.buffer.write(label + line if line.endswith(b"\n") else label + line + b"\n")
