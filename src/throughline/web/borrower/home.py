@@ -1,0 +1,61 @@
+"""The overview: what is open, what is due, what protects it, and what we believe of the line."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse
+
+from throughline.continuity import service as continuity
+from throughline.continuity.models import ProtectionCase
+from throughline.kernel.http import Reading
+from throughline.kernel.i18n import N_
+from throughline.lending import service as lending
+from throughline.lending.state import LoanStatus
+from throughline.line import service as line
+from throughline.messaging import service as messaging
+from throughline.origination import service as origination
+from throughline.origination.states import OPEN
+from throughline.web.borrower.applications import TITLES
+from throughline.web.borrower.common import Borrower, PageRoute, show
+from throughline.web.borrower.loans import STATUSES
+
+router = APIRouter(route_class=PageRoute)
+SHOWN_LOANS = 20
+
+# How people call what the carrier calls a state.
+LINE_STATES = {
+    "active": N_("in service"),
+    "out_suspended": N_("outgoing service suspended; it still receives"),
+    "suspended": N_("suspended: it can neither send nor receive"),
+    "pre_cancelled": N_("about to be cancelled"),
+    "cancelled": N_("cancelled"),
+    "reassigned": N_("given to somebody else"),
+    "device_off": N_("phone switched off or without signal"),
+    "unknown": N_("not known"),
+}
+
+
+@router.get("/home")
+def home(request: Request, borrower_id: Borrower, session: Reading) -> HTMLResponse:
+    """The overview of the borrower who is signed in."""
+    loans = lending.loans_of(session, borrower_id, limit=SHOWN_LOANS)
+    protected: list[ProtectionCase] = [
+        case
+        for loan in loans
+        if loan.status is LoanStatus.ACTIVE
+        for case in continuity.protections_of_loan(session, loan.id, limit=5)
+        if case.state == "granted"
+    ]
+    newest = origination.applications(session, borrower_id=borrower_id, after=None, limit=1)
+    return show(
+        request,
+        "home.html",
+        loans=loans,
+        statuses=STATUSES,
+        protected=protected,
+        application=newest[0] if newest and newest[0].state in OPEN else None,
+        titles=TITLES,
+        lines=line.lines_of(session, borrower_id),
+        line_states=LINE_STATES,
+        unread=messaging.unread(session, borrower_id),
+    )

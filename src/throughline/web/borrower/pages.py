@@ -1,0 +1,22 @@
+"""All borrower pages, put together."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from throughline.web.borrower import (
+    account,
+    applications,
+    apply,
+    enrol,
+    entry,
+    home,
+    inbox,
+    loans,
+    receipts,
+    sign_in,
+)
+
+router = APIRouter(include_in_schema=False)
+for part in (entry, sign_in, enrol, home, apply, applications, loans, inbox, receipts, account):
+    router.include_router(part.router)

@@ -1,0 +1,114 @@
+"""Words for the codes that rows hold. A code without a word is shown as it is: better raw than hidden."""
+
+from __future__ import annotations
+
+from throughline.kernel.i18n import N_, gettext
+
+_LINE = {
+    "active": N_("in service"),
+    "out_suspended": N_("outgoing stopped"),
+    "suspended": N_("stopped both ways"),
+    "pre_cancelled": N_("about to be cancelled"),
+    "cancelled": N_("cancelled"),
+    "reassigned": N_("given to somebody else"),
+    "device_off": N_("phone off"),
+    "unknown": N_("not known"),
+    "suspended_some_way": N_("stopped in some way"),
+    "suspended_both": N_("stopped both ways"),
+    "unknown_number": N_("number does not exist"),
+    "recycled": N_("number was given out again"),
+    "delivered": N_("delivered"),
+    "absent": N_("absent"),
+    "barred": N_("barred"),
+    "reachable": N_("reachable"),
+    "off": N_("phone off"),
+    "data_ok": N_("data works"),
+    "answered": N_("answered"),
+}
+_CASES = {
+    "open": N_("open"),
+    "closed": N_("closed"),
+    "granted": N_("granted"),
+    "refused": N_("refused"),
+    "ended": N_("ended"),
+    "delinquency_pause": N_("days of delay stand still"),
+    "penalty_pause": N_("no penalty interest"),
+    "interest_pause": N_("no interest"),
+    "report_hold": N_("nothing reported to the credit bureau"),
+    "due_date_shift": N_("due date moved"),
+}
+_STEPS = {
+    "draft": N_("draft"),
+    "deciding": N_("being decided"),
+    "referred": N_("waits for a person"),
+    "offered": N_("offered"),
+    "signing": N_("being signed"),
+    "disbursing": N_("being paid out"),
+    "payout_failed": N_("payout failed"),
+    "disbursed": N_("paid out"),
+    "declined": N_("declined"),
+    "withdrawn": N_("withdrawn"),
+    "expired": N_("expired"),
+    "approve": N_("approved"),
+    "refer": N_("waits for a person"),
+    "decline": N_("declined"),
+    "allow": N_("nothing stands against it"),
+    "warn": N_("passes with a warning"),
+    "block": N_("blocked"),
+    "met": N_("met"),
+    "breached": N_("breached"),
+    "not_applicable": N_("does not apply"),
+    "pending": N_("decided later"),
+    "duty": N_("a duty"),
+}
+_MONEY = {
+    "approved": N_("approved"),
+    "overpaid": N_("overpaid"),
+    "closed_obligations_met": N_("repaid"),
+    "disbursement": N_("payout"),
+    "repayment": N_("repayment"),
+    "pay_off": N_("full repayment"),
+    "goodwill_credit": N_("goodwill credit"),
+    "reversal": N_("reversal"),
+    "charge": N_("charge"),
+    "waiver": N_("waiver"),
+    "variation": N_("change of terms"),
+    "delinquency_resume": N_("days of delay count again"),
+    "end_variations": N_("end of the protection"),
+    "revoke_variations": N_("protection taken back"),
+    "out": N_("paid out"),
+    "in": N_("collected"),
+    "waiting": N_("waits for a rail"),
+    "created": N_("created"),
+    "sent": N_("sent"),
+    "pending_user": N_("waits for the payer"),
+    "succeeded": N_("done"),
+    "failed": N_("failed"),
+    "returned": N_("came back"),
+    "reversed": N_("taken back"),
+}
+_JOBS = {
+    "todo": N_("waiting"),
+    "doing": N_("running"),
+    "dead": N_("dead"),
+}
+_PURPOSES = {
+    "identity_verification": N_("identity check"),
+    "credit_scoring": N_("credit decision"),
+    "service_continuity": N_("watching the line"),
+    "loan_contact": N_("contact about the loan"),
+    "marketing": N_("marketing"),
+}
+# Some words serve two subjects (an "active" line and an "active" loan), which is why loans have their own.
+_LOAN_STATUS = {"active": N_("being repaid")}
+
+_WORDS = _LINE | _CASES | _STEPS | _MONEY | _JOBS | _PURPOSES
+
+
+def label(code: str | None, locale: str) -> str:
+    """The word for a code in the reader's language; the code itself where there is none, a dash for nothing."""
+    if code is None:
+        return "–"
+    kind, _, rest = code.partition(":")
+    word = _LOAN_STATUS.get(rest) or _WORDS.get(rest) if kind == "loan" else _WORDS.get(code)
+    return gettext(word, locale) if word else (rest if kind == "loan" else code)
