@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
 from throughline.compliance import rules, service
-from throughline.compliance.expressions import ExpressionError, Fact, evaluate, parse
+from throughline.compliance.evaluation import evaluate
+from throughline.compliance.expressions import ExpressionError, Fact, parse
 from throughline.compliance.rules import Rule, RuleError
 from throughline.kernel import clock
 from throughline.kernel.ids import new_id

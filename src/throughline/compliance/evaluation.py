@@ -76,9 +76,7 @@ def evaluate(expression: Expression, facts: Mapping[str, Fact]) -> Evaluation:
             raise ExpressionError(f"{expression.source!r} can't be computed") from error
     if not isinstance(value, _Unknown | bool):
         raise ExpressionError(f"{expression.source!r} is no truth value")
-    return Evaluation(
-        None if isinstance(value, _Unknown) else value, tuple(walk.missing), tuple(walk.trace)
-    )
+    return Evaluation(None if isinstance(value, _Unknown) else value, tuple(walk.missing), tuple(walk.trace))
 
 
 @dataclass(slots=True)
@@ -127,7 +125,11 @@ class _Walk:
             value = Decimal(value)
         if not isinstance(value, Decimal):
             raise ExpressionError(f"the fact {name} is a {type(value).__name__}")
-        if not value.is_finite() or len(value.as_tuple().digits) > _MAX_DIGITS or abs(value.adjusted()) > _MAX_DIGITS:
+        if (
+            not value.is_finite()
+            or len(value.as_tuple().digits) > _MAX_DIGITS
+            or abs(value.adjusted()) > _MAX_DIGITS
+        ):
             raise ExpressionError(f"the fact {name} is no number that could be meant")
         return value
 

@@ -13,7 +13,8 @@ from typing import Any, Literal
 import rfc8785
 import yaml
 
-from throughline.compliance.expressions import Comparison, Evaluation, Expression, Fact, evaluate, parse
+from throughline.compliance.evaluation import Comparison, Evaluation, evaluate
+from throughline.compliance.expressions import Expression, Fact, parse
 
 Confidence = Literal["high", "medium", "low"]
 VerdictName = Literal["met", "breached", "not_applicable", "pending", "unknown", "duty"]

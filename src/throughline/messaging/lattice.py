@@ -19,9 +19,7 @@ class AttemptState(StrEnum):
 
 _RANK = {state: rank for rank, state in enumerate(AttemptState)}
 
-LIVE = frozenset(
-    {AttemptState.PREPARED, AttemptState.SUBMITTED, AttemptState.UNKNOWN, AttemptState.ACCEPTED}
-)
+LIVE = frozenset({AttemptState.PREPARED, AttemptState.SUBMITTED, AttemptState.UNKNOWN, AttemptState.ACCEPTED})
 
 
 def risen(old: AttemptState, new: AttemptState) -> AttemptState:

@@ -59,7 +59,8 @@ def upgrade() -> None:
         sa.Column("at", INSTANT, nullable=False),
         sa.Column("reason", JSONB, nullable=False),
         sa.ForeignKeyConstraint(
-            ["borrower_id", "application_id"], ["origination_application.borrower_id", "origination_application.id"]
+            ["borrower_id", "application_id"],
+            ["origination_application.borrower_id", "origination_application.id"],
         ),
         sa.UniqueConstraint("application_id", "seq"),
     )

@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from sqlalchemy.orm import Session
 
 from throughline.continuity import service as continuity
+from throughline.continuity.models import Episode
 from throughline.kernel import clock
 from throughline.kernel.errors import Invalid, NotFound
 from throughline.kernel.http import Caller, Reading
@@ -67,7 +68,7 @@ def dashboard(request: Request, session: Reading, caller: Staff) -> HTMLResponse
     )
 
 
-def _outages(session: Session) -> tuple[int, list[continuity.Episode]]:
+def _outages(session: Session) -> tuple[int, list[Episode]]:
     newest = continuity.episodes(session, state="open", after=None, limit=NEWEST)
     return figures.open_episodes(session), newest
 
