@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from throughline.cli import access, compliance, demo, lending, notary, platform
+from throughline.cli import access, compliance, demo, lending, notary, platform, story
 
 app = typer.Typer(
     name="throughline",
@@ -14,6 +14,7 @@ app = typer.Typer(
     add_completion=False,
 )
 platform.attach(app)
+app.command()(story.story)
 app.add_typer(demo.app, name="demo", help="The demo lender: move business time.")
 app.add_typer(notary.app, name="notary", help="Receipts and logs: check them anywhere.")
 app.add_typer(compliance.app, name="compliance", help="Rates and rules without the platform.")

@@ -3,37 +3,47 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from decimal import Decimal
-from typing import Any
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from throughline.continuity import chronicle, notices, policy
-from throughline.continuity.events import EpisodeClosed, EpisodeOpened, ProtectionDecided, ProtectionEnded
+from throughline.continuity import chronicle, policy, protection
+from throughline.continuity.events import EpisodeClosed, EpisodeOpened
 from throughline.continuity.models import Episode, ProtectionCase
+from throughline.continuity.protection import cap_case, on_installment_due
+from throughline.continuity.views import (
+    EpisodeUnknown,
+    case_document,
+    cases_of,
+    episode,
+    episodes,
+    protections_of,
+    protections_of_loan,
+)
 from throughline.kernel import clock
-from throughline.kernel.errors import NotFound
 from throughline.kernel.events import publish
 from throughline.kernel.i18n import N_, Text, bilingual
 from throughline.kernel.ids import new_id
-from throughline.kernel.jobs import cancel_timer, set_timer
 from throughline.kernel.settings import settings
-from throughline.lending import service as lending
 from throughline.messaging import service as messaging
 from throughline.notary import service as notary
 
-CAP_TIMER = "continuity.cap"
-
-
-class EpisodeUnknown(NotFound):
-    """No such episode."""
-
-    code = "episode-not-found"
-    title = N_("There is no such outage episode")
+__all__ = [
+    "EpisodeUnknown",
+    "LineNews",
+    "cap_case",
+    "case_document",
+    "cases_of",
+    "episode",
+    "episodes",
+    "on_installment_due",
+    "on_line_news",
+    "protections_of",
+    "protections_of_loan",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +135,7 @@ def _open(session: Session, news: LineNews, *, now: datetime) -> UUID:
         },
         now=now,
     )
-    protect_what_falls_due(session, episode, now=now)
+    protection.protect_what_falls_due(session, episode, now=now)
     return episode.id
 
 
@@ -147,180 +157,7 @@ def _deepen(session: Session, episode: Episode, news: LineNews, *, now: datetime
         at=now,
         details={"state": news.state, "probability": news.probability, "evidence": news.evidence},
     )
-    protect_what_falls_due(session, episode, now=now)
-
-
-def protect_what_falls_due(session: Session, episode: Episode, *, now: datetime) -> int:
-    """Judge every loan of the borrower with an unpaid installment near the outage; returns the cases granted.
-
-    Looks from the longest lead time before the outage to three days ahead; later installments come by
-    `lending.installment_due`.
-    """
-    zone = settings().zone
-    dark_from = clock.local_date(episode.dark_since, zone)
-    today = lending.business_date(session)
-    lead_days = max(rule.lead_days for rule in policy.shipped_rules())
-    due = lending.installments_due(
-        session,
-        episode.borrower_id,
-        dark_from - timedelta(days=lead_days),
-        max(today, dark_from) + timedelta(days=3),
-    )
-    granted = 0
-    for installment in due:
-        if protect(session, episode, installment.loan_id, installment.nr, installment.due_date, now=now):
-            granted += 1
-    return granted
-
-
-def protect(
-    session: Session, episode: Episode, loan_id: UUID, installment_nr: int, due_date: date, *, now: datetime
-) -> bool:
-    """Judge one installment and, if a rule grants it, open the protection case of its loan.
-
-    One case for each loan and episode: a second installment in the same outage is covered by the first
-    case. A refusal is recorded with its reason; a later, stronger verdict replaces it.
-    """
-    known = session.scalars(
-        select(ProtectionCase)
-        .where(ProtectionCase.episode_id == episode.id, ProtectionCase.loan_id == loan_id)
-        .with_for_update()
-    ).one_or_none()
-    if known is not None and known.state != "refused":
-        return False
-    verdict = policy.judge(
-        policy.shipped_rules(),
-        line_state=episode.line_state,
-        probability_percent=int(Decimal(episode.probability) * 100),
-        dark_from=clock.local_date(episode.dark_since, settings().zone),
-        due_date=due_date,
-        today=lending.business_date(session),
-    )
-    if verdict.open_question or (
-        known is not None and (not verdict.granted or known.reason == verdict.reason)
-    ):
-        return False
-    case = known or ProtectionCase(
-        borrower_id=episode.borrower_id, id=new_id(), episode_id=episode.id, loan_id=loan_id
-    )
-    case.installment_nr = installment_nr
-    case.due_date = due_date
-    case.state = "granted" if verdict.granted else "refused"
-    case.rule_id = verdict.rule.id if verdict.rule else None
-    case.first_day = verdict.window.first if verdict.window else None
-    case.last_day = verdict.window.last if verdict.window else None
-    case.measures = sorted(verdict.rule.measures) if verdict.granted and verdict.rule else []
-    case.difference = {}
-    case.reason = verdict.reason
-    case.decided_at = now
-    session.add(case)
-    session.flush()
-    if verdict.granted and verdict.rule and verdict.window:
-        _pause(session, episode, case, verdict.rule, verdict.window, now=now)
-    _record_decision(session, episode, case, now=now)
-    return verdict.granted
-
-
-def _pause(
-    session: Session,
-    episode: Episode,
-    case: ProtectionCase,
-    rule: policy.ProtectionRule,
-    window: policy.Window,
-    *,
-    now: datetime,
-) -> None:
-    receipt = lending.apply_variations(
-        session,
-        case.loan_id,
-        lending.VariationBatch(
-            case_id=case.id,
-            rule_id=rule.id,
-            reason=case.reason,
-            variations=_variations(rule, window),
-            report_hold=lending.Hold(_hold_source(case), window.first, None, case.reason)
-            if "report_hold" in rule.measures
-            else None,
-            idempotency_key=f"protect:{case.id}",
-        ),
-        now=now,
-    )
-    case.difference = {
-        "interest_minor": receipt.interest_minor,
-        "penalty_minor": receipt.penalty_minor,
-        "delinquent_days": receipt.delinquent_days,
-    }
-    set_timer(
-        session,
-        CAP_TIMER,
-        str(case.id),
-        now + timedelta(days=max(1, (window.last - lending.business_date(session)).days + 1)),
-        "continuity.cap_case",
-        {"borrower_id": str(case.borrower_id), "case_id": str(case.id)},
-    )
-    notices.protection_granted(session, case, now=now)
-
-
-def _variations(rule: policy.ProtectionRule, window: policy.Window) -> tuple[lending.Variation, ...]:
-    """The measures as dated variations. The clock of delinquency runs again the day after the window."""
-    ends = {
-        "delinquency_pause": window.last + timedelta(days=1),
-        "penalty_pause": window.last,
-        "interest_pause": window.last,
-    }
-    return tuple(
-        lending.Variation(lending.VariationKind(kind), window.first, last)
-        for kind, last in ends.items()
-        if kind in rule.measures
-    )
-
-
-def _hold_source(case: ProtectionCase) -> str:
-    return f"protection_case:{case.id}"
-
-
-def _record_decision(session: Session, episode: Episode, case: ProtectionCase, *, now: datetime) -> None:
-    granted = case.state == "granted"
-    promise = notary.commit(
-        session,
-        case.borrower_id,
-        "protection_granted" if granted else "protection_refused",
-        {
-            "case": str(case.id),
-            "episode": str(episode.id),
-            "loan": str(case.loan_id),
-            "rule": case.rule_id,
-            "first_day": case.first_day.isoformat() if case.first_day else None,
-            "last_day": case.last_day.isoformat() if case.last_day else None,
-            "measures": list(case.measures),
-            "reason": case.reason["en"],
-        },
-        now=now,
-    )
-    case.record_id = promise.record_id
-    publish(
-        session,
-        ProtectionDecided(
-            episode.id, case.id, case.borrower_id, case.loan_id, granted, case.rule_id, case.reason
-        ),
-        aggregate_type="episode",
-        aggregate_id=episode.id,
-        borrower_id=case.borrower_id,
-    )
-    chronicle.note(
-        session,
-        episode,
-        "protection_granted" if granted else "protection_refused",
-        case.reason,
-        at=now,
-        details={
-            "case": str(case.id),
-            "loan": str(case.loan_id),
-            "rule": case.rule_id,
-            "measures": list(case.measures),
-            "difference": case.difference,
-        },
-    )
+    protection.protect_what_falls_due(session, episode, now=now)
 
 
 def _close(session: Session, episode: Episode, news: LineNews, *, now: datetime) -> None:
@@ -346,7 +183,7 @@ def _close(session: Session, episode: Episode, news: LineNews, *, now: datetime)
         rule = next(row for row in policy.shipped_rules() if row.id == case.rule_id)
         dark_from = clock.local_date(episode.dark_since, settings().zone)
         last_day = policy.last_protected_day(rule, dark_from=dark_from, back_on=back_on)
-        end_case(
+        protection.end_case(
             session,
             episode,
             case,
@@ -381,151 +218,7 @@ def _close(session: Session, episode: Episode, news: LineNews, *, now: datetime)
     )
 
 
-def end_case(
-    session: Session, episode: Episode, case: ProtectionCase, *, last_day: date, reason: Text, now: datetime
-) -> None:
-    """Give a granted case its last day; the pauses of the loan are cut there, nothing is taken back."""
-    lending.end_variations(session, case.loan_id, case.id, last_day, reason=reason, now=now)
-    lending.end_report_hold(session, case.loan_id, _hold_source(case), last_day)
-    cancel_timer(session, CAP_TIMER, str(case.id))
-    case.state = "ended"
-    case.last_day = last_day
-    case.end_reason = reason
-    case.ended_at = now
-    notary.commit(
-        session,
-        case.borrower_id,
-        "protection_ended",
-        {"case": str(case.id), "loan": str(case.loan_id), "last_day": last_day.isoformat()},
-        now=now,
-    )
-    chronicle.note(
-        session,
-        episode,
-        "protection_ended",
-        reason,
-        at=now,
-        details={"case": str(case.id), "loan": str(case.loan_id), "last_day": last_day.isoformat()},
-    )
-    publish(
-        session,
-        ProtectionEnded(episode.id, case.id, case.borrower_id, case.loan_id, last_day.isoformat(), reason),
-        aggregate_type="episode",
-        aggregate_id=episode.id,
-        borrower_id=case.borrower_id,
-    )
-    notices.protection_ended(session, case, now=now)
-
-
-def cap_case(session: Session, borrower_id: UUID, case_id: UUID, *, now: datetime) -> bool:
-    """End a case whose outage outlasted its cap; False if there is nothing to end (any more)."""
-    case = session.get(ProtectionCase, (borrower_id, case_id), with_for_update=True)
-    if case is None or case.state != "granted" or case.last_day is None:
-        return False
-    if lending.business_date(session) <= case.last_day:
-        return False
-    episode = session.get_one(Episode, (borrower_id, case.episode_id), with_for_update=True)
-    end_case(
-        session,
-        episode,
-        case,
-        last_day=case.last_day,
-        reason=bilingual(
-            N_(
-                "The protection has reached its longest time and ended on %(last)s. Please call us: there are other ways."
-            ),
-            last=case.last_day.isoformat(),
-        ),
-        now=now,
-    )
-    return True
-
-
-def on_installment_due(
-    session: Session, borrower_id: UUID, loan_id: UUID, nr: int, due_date: date, *, now: datetime
-) -> int:
-    """An installment falls due: protect it if the borrower's line is out; returns the cases granted."""
-    episodes = session.scalars(
-        select(Episode)
-        .where(Episode.borrower_id == borrower_id, Episode.state == "open")
-        .with_for_update()
-        .limit(20)
-    ).all()
-    return sum(protect(session, episode, loan_id, nr, due_date, now=now) for episode in episodes)
-
-
-# --- reading ---------------------------------------------------------------------------------------
-
-
-def episode(session: Session, episode_id: UUID) -> Episode:
-    """One episode. Raises `EpisodeUnknown`."""
-    found = session.scalars(select(Episode).where(Episode.id == episode_id)).one_or_none()
-    if found is None:
-        raise EpisodeUnknown
-    return found
-
-
-def episodes(
-    session: Session,
-    *,
-    borrower_id: UUID | None = None,
-    state: str | None = None,
-    after: UUID | None,
-    limit: int,
-) -> list[Episode]:
-    """A page of episodes, newest first; `after` is the id of the last one read."""
-    query = select(Episode)
-    if borrower_id is not None:
-        query = query.where(Episode.borrower_id == borrower_id)
-    if state is not None:
-        query = query.where(Episode.state == state)
-    if after is not None:
-        query = query.where(Episode.id < after)
-    return list(session.scalars(query.order_by(Episode.id.desc()).limit(limit)))
-
-
-def cases_of(session: Session, episode_id: UUID) -> list[ProtectionCase]:
-    """The protection cases of one episode (one a loan, so a handful)."""
-    query = (
-        select(ProtectionCase)
-        .where(ProtectionCase.episode_id == episode_id)
-        .order_by(ProtectionCase.id)
-        .limit(100)
-    )
-    return list(session.scalars(query))
-
-
-def protections_of_loan(session: Session, loan_id: UUID, *, limit: int = 20) -> list[ProtectionCase]:
-    """The newest cases of one loan, refused ones too."""
-    query = (
-        select(ProtectionCase)
-        .where(ProtectionCase.loan_id == loan_id)
-        .order_by(ProtectionCase.id.desc())
-        .limit(limit)
-    )
-    return list(session.scalars(query))
-
-
 def _open_episode_of(session: Session, line_id: UUID) -> Episode | None:
     return session.scalars(
         select(Episode).where(Episode.line_id == line_id, Episode.state == "open").with_for_update()
     ).one_or_none()
-
-
-def case_document(case: ProtectionCase) -> dict[str, Any]:
-    """A case as JSON for pages and API."""
-    return {
-        "case_id": str(case.id),
-        "loan_id": str(case.loan_id),
-        "installment_nr": case.installment_nr,
-        "due_date": case.due_date.isoformat(),
-        "state": case.state,
-        "rule_id": case.rule_id,
-        "first_day": case.first_day.isoformat() if case.first_day else None,
-        "last_day": case.last_day.isoformat() if case.last_day else None,
-        "measures": list(case.measures),
-        "difference": case.difference,
-        "reason": case.reason,
-        "end_reason": case.end_reason,
-        "record_id": str(case.record_id) if case.record_id else None,
-    }

@@ -123,7 +123,16 @@ def _staff(caller: AnyCaller) -> Caller:
     return caller
 
 
+def _borrower_id(caller: Annotated[Caller, Depends(_borrower)]) -> UUID:
+    if caller.id is None:
+        raise Forbidden(N_("This is for borrowers only"))
+    return caller.id
+
+
 BorrowerCaller = Annotated[Caller, Depends(_borrower)]
+BorrowerId = Annotated[
+    UUID, Depends(_borrower_id)
+]  # the signed-in borrower, when nothing else is asked of them
 StaffCaller = Annotated[Caller, Depends(_staff)]
 
 

@@ -26,6 +26,7 @@ from throughline.lending.recording import (
     EventReceipt,
     NewEvent,
     NewLoan,
+    loan_of_source,
     open_loan,
     record_event,
 )
@@ -77,6 +78,7 @@ __all__ = [
     "event_rows",
     "installments_due",
     "lift_report_hold",
+    "loan_of_source",
     "loan_view",
     "loans",
     "loans_of",

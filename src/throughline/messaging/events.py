@@ -13,8 +13,10 @@ AGGREGATE = "intent"
 
 @dataclass(frozen=True, slots=True)
 class IntentOutcome:
-    """A step of an intent has ended or is held; `outcome`: delivered, held, suppressed, failed, expired, unknown.
+    """A step of an intent has ended or is held.
 
+    `outcome`: delivered, accepted (the provider has it, but gives no receipt or none has come), held,
+    suppressed, failed, expired, unknown, and read with channel "inbox". Channel "none": there is no address.
     A later event of the same channel corrects an earlier one: a held step is released, a late receipt comes.
     """
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
+
+from throughline.messaging.lattice import AttemptState
 
 
 class Verdict(StrEnum):
@@ -18,12 +22,15 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"  # everything that leaves a doubt
 
 
+AGAIN = frozenset({Verdict.REJECTED_RETRY, Verdict.THROTTLED, Verdict.NOT_SENT})
+
+
 @dataclass(frozen=True, slots=True)
 class Outbound:
     """One attempt as a channel gets it. The address is never printed.
 
     `client_ref` is stored before the call and travels with the message, so that a receipt finds us.
-    `template_code` names the text as it is registered with an SMS provider.
+    `template_code` names the text as it is registered with an SMS provider, `params` fill its places.
     """
 
     client_ref: str
@@ -32,6 +39,7 @@ class Outbound:
     text: str
     subject: str = ""
     template_code: str = ""
+    params: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +51,34 @@ class SubmitResult:
     code: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Which message a provider is asked about."""
+
+    client_ref: str
+    provider_ref: str | None
+    address: str = field(repr=False)
+    submitted_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What the provider knows of a message. `state` None: it does not have it."""
+
+    state: AttemptState | None
+    code: str = ""
+    provider_ref: str | None = None
+
+
 class MessageChannel(Protocol):
     """One route to one provider."""
 
     name: str
-    has_receipts: bool  # without receipts, "accepted" is all that we ever learn
 
     def submit(self, message: Outbound) -> SubmitResult:
         """Hand over one message. Never raises for what the network or the provider does."""
+        ...
+
+    def query(self, question: Question) -> Finding | None:
+        """Ask about a message whose end is not known; None when no answer came. Never raises either."""
         ...

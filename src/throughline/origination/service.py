@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -19,13 +19,13 @@ from throughline.kernel import clock, crypto
 from throughline.kernel.errors import Conflict, Forbidden
 from throughline.kernel.i18n import N_, bilingual
 from throughline.kernel.ids import new_id
-from throughline.kernel.jobs import cancel_timer, set_timer
+from throughline.kernel.jobs import cancel_timer
 from throughline.kernel.settings import settings
 from throughline.lending import service as lending
 from throughline.line import service as line
-from throughline.messaging import service as messaging
-from throughline.origination import drafts, gates
+from throughline.origination import drafts, gates, notices, offers
 from throughline.origination.models import Application, Step
+from throughline.origination.referral import decide_referred
 from throughline.origination.states import State
 from throughline.origination.transitions import ApplicationUnknown, move, record, take
 from throughline.parties import service as parties
@@ -33,8 +33,30 @@ from throughline.parties.purposes import Purpose
 from throughline.payments import service as payments
 from throughline.risk import service as risk
 
-OFFER_FOR = timedelta(days=7)
-EXPIRY_TIMER = "origination.expiry"
+__all__ = [
+    "AnotherOpen",
+    "ApplicationUnknown",
+    "ConsentMissing",
+    "FactorsMissing",
+    "NewApplication",
+    "application",
+    "application_of_staff",
+    "applications",
+    "confirm_costs",
+    "decide_referred",
+    "decision_document",
+    "expire",
+    "on_disbursed",
+    "on_payout_failed",
+    "show_costs",
+    "sign",
+    "signing_action",
+    "start",
+    "steps",
+    "submit",
+    "withdraw",
+]
+
 NEEDED_CONSENTS = (Purpose.IDENTITY, Purpose.CREDIT, Purpose.CONTACT)
 
 
@@ -100,7 +122,7 @@ def start(session: Session, borrower_id: UUID, new: NewApplication, *, now: date
             installments=new.installments,
             facts=crypto.seal(session, borrower_id, place, json.dumps(asdict(new.facts))),
             payee_account_id=new.payee_account_id,
-            expires_at=now + OFFER_FOR,
+            expires_at=now + offers.OPEN_FOR,
             created_at=now,
         )
         .on_conflict_do_nothing(index_elements=["borrower_id"], index_where=Application.is_open.is_(True))
@@ -110,7 +132,7 @@ def start(session: Session, borrower_id: UUID, new: NewApplication, *, now: date
         raise AnotherOpen
     application = take(session, borrower_id, application_id)
     record(session, application, None, State.DRAFT, bilingual(N_("The application was begun.")), now=now)
-    _expire_at(session, application)
+    offers.expire_later(session, application)
     return application_id
 
 
@@ -159,37 +181,17 @@ def submit(session: Session, borrower_id: UUID, application_id: UUID, *, now: da
             now=now,
         )
     else:
-        _offer(session, application, decision, now=now)
-    _tell(session, application, "decision_made", f"decision:{application.id}", now=now)
+        if decision.annual_rate_percent is None:
+            raise RuntimeError("an approval has its price")
+        offers.make(
+            session,
+            application,
+            principal_minor=min(application.requested_minor, decision.limit_minor),
+            annual_rate_percent=decision.annual_rate_percent,
+            now=now,
+        )
+    notices.tell(session, application, "decision_made", f"decision:{application.id}", now=now)
     return State(application.state)
-
-
-def _offer(
-    session: Session, application: Application, decision: risk.DecisionRecord, *, now: datetime
-) -> None:
-    if decision.annual_rate_percent is None:
-        raise RuntimeError("an approval has its price")
-    terms = drafts.offer_terms(
-        session,
-        application,
-        principal_minor=min(application.requested_minor, decision.limit_minor),
-        annual_rate_percent=decision.annual_rate_percent,
-    )
-    table = contracts.create_cost_table(session, application.borrower_id, terms, now=now)
-    application.offer = {
-        "principal_minor": terms.principal_minor,
-        "installments": terms.installments,
-        "annual_rate_percent": str(terms.annual_rate_percent),
-        "apr_percent": table.apr_percent,
-    }
-    if gates.offer(session, application, now=now).outcome == "block":
-        reason = bilingual(N_("No offer could be made that the law of today allows."))
-        move(session, application, State.DECLINED, reason, now=now)
-        return
-    application.cost_table_id = table.id
-    application.expires_at = now + OFFER_FOR
-    _expire_at(session, application)
-    move(session, application, State.OFFERED, bilingual(N_("An offer was made.")), now=now)
 
 
 def show_costs(
@@ -308,7 +310,7 @@ def sign(
         line_state=_line_state(session, borrower_id),
         now=now,
     )
-    cancel_timer(session, EXPIRY_TIMER, str(application.id))
+    cancel_timer(session, offers.EXPIRY_TIMER, str(application.id))
     move(
         session,
         application,
@@ -316,7 +318,7 @@ def sign(
         bilingual(N_("The contract is signed; the payout is on its way.")),
         now=now,
     )
-    _tell(session, application, "contract_copy", f"contract-copy:{application.id}", now=now)
+    notices.tell(session, application, "contract_copy", f"contract-copy:{application.id}", now=now)
     return loan_id
 
 
@@ -324,7 +326,7 @@ def withdraw(session: Session, borrower_id: UUID, application_id: UUID, *, now: 
     """The borrower gives up the application before it is signed."""
     application = take(session, borrower_id, application_id)
     move(session, application, State.WITHDRAWN, bilingual(N_("You withdrew the application.")), now=now)
-    cancel_timer(session, EXPIRY_TIMER, str(application.id))
+    cancel_timer(session, offers.EXPIRY_TIMER, str(application.id))
 
 
 def expire(session: Session, borrower_id: UUID, application_id: UUID, *, now: datetime) -> bool:
@@ -350,7 +352,7 @@ def on_disbursed(session: Session, borrower_id: UUID, loan_id: UUID, *, now: dat
     if application is None or application.state != State.DISBURSING:
         return
     move(session, application, State.DISBURSED, bilingual(N_("The money has reached your account.")), now=now)
-    _tell(session, application, "payout_sent", f"payout-sent:{application.id}", now=now)
+    notices.tell(session, application, "payout_sent", f"payout-sent:{application.id}", now=now)
 
 
 def on_payout_failed(session: Session, borrower_id: UUID, loan_id: UUID, *, now: datetime) -> None:
@@ -376,6 +378,31 @@ def application(session: Session, borrower_id: UUID, application_id: UUID) -> Ap
     if found is None:
         raise ApplicationUnknown
     return found
+
+
+def application_of_staff(session: Session, application_id: UUID) -> Application:
+    """One application of anybody. Raises ApplicationUnknown."""
+    found = session.scalars(select(Application).where(Application.id == application_id)).one_or_none()
+    if found is None:
+        raise ApplicationUnknown
+    return found
+
+
+def decision_document(made: risk.DecisionRecord) -> dict[str, Any]:
+    """The scorecard's decision as JSON: score, probability of default, price, reasons, versions."""
+    rate = made.annual_rate_percent
+    return {
+        "id": str(made.id),
+        "outcome": made.outcome,
+        "grade": made.grade,
+        "score": made.score,
+        "pd": str(made.pd),
+        "limit_minor": made.limit_minor,
+        "annual_rate_percent": str(rate) if rate is not None else None,
+        "reasons": [{"code": reason.code, "text": reason.text} for reason in made.reasons],
+        "scorecard": made.versions[0],
+        "policy": made.versions[1],
+    }
 
 
 def applications(
@@ -421,31 +448,3 @@ def _facts_place(application_id: UUID) -> str:
 def _line_state(session: Session, borrower_id: UUID) -> str:
     lines = line.lines_of(session, borrower_id)
     return lines[0].state if lines else "unknown"
-
-
-def _expire_at(session: Session, application: Application) -> None:
-    set_timer(
-        session,
-        EXPIRY_TIMER,
-        str(application.id),
-        application.expires_at,
-        "origination.expire",
-        {"borrower_id": str(application.borrower_id), "application_id": str(application.id)},
-    )
-
-
-def _tell(session: Session, application: Application, template: str, key: str, *, now: datetime) -> None:
-    messaging.request(
-        session,
-        messaging.NewIntent(
-            borrower_id=application.borrower_id,
-            idem_key=key,
-            purpose=Purpose.CONTACT,
-            klass="receipt",
-            template=template,
-            params={},
-            deadline=now + timedelta(days=3),
-            subject=f"application:{application.id}",
-        ),
-        now=now,
-    )

@@ -8,12 +8,13 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from prometheus_client import Counter
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.orm import Session
 
 from throughline.kernel import clock, http
 from throughline.kernel.db import database
 from throughline.kernel.errors import NotFound, TooLarge, Unauthenticated
-from throughline.kernel.http import BorrowerCaller, Paged, PageParams, Reading, problems
+from throughline.kernel.http import BorrowerCaller, BorrowerId, Paged, PageParams, Reading, Writing, problems
 from throughline.kernel.i18n import N_
 from throughline.kernel.logging import get_logger
 from throughline.kernel.telemetry import REGISTRY
@@ -81,6 +82,25 @@ class StepOut(BaseModel):
     at: datetime
 
 
+class NewPayeeAccount(BaseModel):
+    """A bank account of mine; the holder must be me."""
+
+    model_config = ConfigDict(extra="forbid")
+    holder_name: Annotated[str, Field(min_length=1, max_length=100)]
+    account_number: Annotated[str, Field(min_length=8, max_length=40)]
+    bank_code: Annotated[str, Field(min_length=3, max_length=12)]
+
+
+class PayeeAccountOut(BaseModel):
+    """An account that I may be paid to: only the last four characters of its number."""
+
+    model_config = ConfigDict(from_attributes=True)
+    id: UUID
+    bank_code: str
+    last_four: str
+    created_at: datetime
+
+
 class AttemptOut(BaseModel):
     """One attempt on a rail."""
 
@@ -106,6 +126,31 @@ class OrderStory(BaseModel):
 
     order: StaffOrderOut
     attempts: list[AttemptOut]
+
+
+@router.get("/me/payee-accounts", responses=problems(401, 403))
+def my_payee_accounts(borrower_id: BorrowerId, session: Reading) -> list[PayeeAccountOut]:
+    """The accounts that I may be paid to (at most 10)."""
+    return [PayeeAccountOut.model_validate(row) for row in service.payee_accounts(session, borrower_id)]
+
+
+@router.post(
+    "/me/payee-accounts",
+    response_model=PayeeAccountOut,
+    status_code=201,
+    responses=problems(401, 403, 404, 409, 422),
+)
+def add_my_payee_account(body: NewPayeeAccount, borrower_id: BorrowerId, write: Writing) -> Response:
+    """Keep a bank account in my own name; a number that is there already gives the known one."""
+
+    def verb(session: Session) -> BaseModel:
+        account_id = service.add_payee_account(
+            session, borrower_id, body.holder_name, body.account_number, body.bank_code, now=clock.now()
+        )
+        rows = service.payee_accounts(session, borrower_id)
+        return PayeeAccountOut.model_validate(next(row for row in rows if row.id == account_id))
+
+    return write.once(verb, status=201)
 
 
 @router.get("/me/payment-orders/{order_id}", responses=problems(401, 403, 404))

@@ -1,0 +1,116 @@
+"""HTTP of continuity: outage episodes with their evidence and decisions for staff; a borrower's protections."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel
+
+from throughline.continuity import chronicle, service
+from throughline.kernel.http import BorrowerId, Paged, PageParams, Reading, paged, problems, require_scope
+from throughline.kernel.i18n import Text
+
+router = APIRouter(prefix="/api/v1", tags=["continuity"])
+READER = [Depends(require_scope("continuity:read"))]
+
+
+class EpisodeOut(BaseModel):
+    """An outage of a line. `probability` is of `line_state`, as it was believed last."""
+
+    id: UUID
+    borrower_id: UUID
+    line_id: UUID
+    state: Literal["open", "closed"]
+    line_state: str
+    probability: str
+    dark_since: datetime
+    back_at: datetime | None
+    opened_at: datetime
+    closed_at: datetime | None
+    evidence: list[Any]
+    reason: Text
+
+
+class CaseOut(BaseModel):
+    """The protection of one loan in one episode: what was decided, by which rule, and why.
+
+    `difference`: what the measures changed on the loan when they were decided (amounts in minor units).
+    """
+
+    case_id: UUID
+    loan_id: UUID
+    installment_nr: int
+    due_date: date
+    state: Literal["granted", "refused", "ended"]
+    rule_id: str | None
+    first_day: date | None
+    last_day: date | None
+    measures: list[str]
+    difference: dict[str, int]
+    reason: Text
+    end_reason: Text | None
+    record_id: UUID | None
+
+
+class EpisodeStory(EpisodeOut):
+    """An episode with the cases of all its loans."""
+
+    cases: list[CaseOut]
+
+
+class EntryOut(BaseModel):
+    """One entry of an episode's timeline."""
+
+    id: UUID
+    at: datetime
+    kind: str
+    text: Text
+    details: dict[str, Any]
+
+
+@router.get("/episodes", responses=problems(401, 403, 422), dependencies=READER)
+def list_episodes(
+    session: Reading,
+    page: PageParams,
+    state: Annotated[Literal["open", "closed"] | None, Query(description="Only these")] = None,
+    borrower_id: Annotated[UUID | None, Query(description="Only of this borrower")] = None,
+) -> Paged[EpisodeOut]:
+    """Outage episodes, newest first."""
+    rows = service.episodes(
+        session, borrower_id=borrower_id, state=state, after=page.after, limit=page.limit + 1
+    )
+    return paged(
+        [EpisodeOut.model_validate(row, from_attributes=True) for row in rows], page, lambda row: row.id
+    )
+
+
+@router.get("/episodes/{episode_id}", responses=problems(401, 403, 404, 422), dependencies=READER)
+def read_episode(episode_id: UUID, session: Reading) -> EpisodeStory:
+    """One episode with its protection cases."""
+    found = EpisodeOut.model_validate(service.episode(session, episode_id), from_attributes=True)
+    cases = [
+        CaseOut.model_validate(service.case_document(row)) for row in service.cases_of(session, episode_id)
+    ]
+    return EpisodeStory(**found.model_dump(), cases=cases)
+
+
+@router.get("/episodes/{episode_id}/timeline", responses=problems(401, 403, 404, 422), dependencies=READER)
+def read_episode_timeline(episode_id: UUID, session: Reading, page: PageParams) -> Paged[EntryOut]:
+    """What happened in an episode, in the order in which we learned of it."""
+    service.episode(session, episode_id)
+    rows = chronicle.timeline(session, episode_id, after=page.after, limit=page.limit + 1)
+    return paged(
+        [EntryOut.model_validate(row, from_attributes=True) for row in rows], page, lambda row: row.id
+    )
+
+
+@router.get("/me/protections", responses=problems(401, 403, 422))
+def my_protections(borrower_id: BorrowerId, session: Reading, page: PageParams) -> Paged[CaseOut]:
+    """What protects my loans, newest first; refusals too, with their reasons."""
+    rows = service.protections_of(session, borrower_id, after=page.after, limit=page.limit + 1)
+    return paged(
+        [CaseOut.model_validate(service.case_document(row)) for row in rows], page, lambda row: row.case_id
+    )

@@ -1,0 +1,277 @@
+"""Protecting a loan in an outage: judged by dated rules, paused on the loan, ended by its rule or its cap."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from throughline.continuity import chronicle, notices, policy
+from throughline.continuity.events import ProtectionDecided, ProtectionEnded
+from throughline.continuity.models import Episode, ProtectionCase
+from throughline.kernel import clock
+from throughline.kernel.events import publish
+from throughline.kernel.i18n import N_, Text, bilingual
+from throughline.kernel.ids import new_id
+from throughline.kernel.jobs import cancel_timer, set_timer
+from throughline.kernel.settings import settings
+from throughline.lending import service as lending
+from throughline.notary import service as notary
+
+CAP_TIMER = "continuity.cap"
+
+
+def protect_what_falls_due(session: Session, episode: Episode, *, now: datetime) -> int:
+    """Judge every loan of the borrower with an unpaid installment near the outage; returns the cases granted.
+
+    Looks from the longest lead time before the outage to three days ahead; later installments come by
+    `lending.installment_due`.
+    """
+    zone = settings().zone
+    dark_from = clock.local_date(episode.dark_since, zone)
+    today = lending.business_date(session)
+    lead_days = max(rule.lead_days for rule in policy.shipped_rules())
+    due = lending.installments_due(
+        session,
+        episode.borrower_id,
+        dark_from - timedelta(days=lead_days),
+        max(today, dark_from) + timedelta(days=3),
+    )
+    granted = 0
+    for installment in due:
+        if protect(session, episode, installment.loan_id, installment.nr, installment.due_date, now=now):
+            granted += 1
+    return granted
+
+
+def protect(
+    session: Session, episode: Episode, loan_id: UUID, installment_nr: int, due_date: date, *, now: datetime
+) -> bool:
+    """Judge one installment and, if a rule grants it, open the protection case of its loan.
+
+    One case for each loan and episode: a second installment in the same outage is covered by the first
+    case. A refusal is recorded with its reason; a later, stronger verdict replaces it.
+    """
+    known = session.scalars(
+        select(ProtectionCase)
+        .where(ProtectionCase.episode_id == episode.id, ProtectionCase.loan_id == loan_id)
+        .with_for_update()
+    ).one_or_none()
+    if known is not None and known.state != "refused":
+        return False
+    verdict = policy.judge(
+        policy.shipped_rules(),
+        line_state=episode.line_state,
+        probability_percent=int(Decimal(episode.probability) * 100),
+        dark_from=clock.local_date(episode.dark_since, settings().zone),
+        due_date=due_date,
+        today=lending.business_date(session),
+    )
+    if verdict.open_question or (
+        known is not None and (not verdict.granted or known.reason == verdict.reason)
+    ):
+        return False
+    case = known or ProtectionCase(
+        borrower_id=episode.borrower_id, id=new_id(), episode_id=episode.id, loan_id=loan_id
+    )
+    case.installment_nr = installment_nr
+    case.due_date = due_date
+    case.state = "granted" if verdict.granted else "refused"
+    case.rule_id = verdict.rule.id if verdict.rule else None
+    case.first_day = verdict.window.first if verdict.window else None
+    case.last_day = verdict.window.last if verdict.window else None
+    case.measures = sorted(verdict.rule.measures) if verdict.granted and verdict.rule else []
+    case.difference = {}
+    case.reason = verdict.reason
+    case.decided_at = now
+    session.add(case)
+    session.flush()
+    if verdict.granted and verdict.rule and verdict.window:
+        _pause(session, episode, case, verdict.rule, verdict.window, now=now)
+    _record_decision(session, episode, case, now=now)
+    return verdict.granted
+
+
+def _pause(
+    session: Session,
+    episode: Episode,
+    case: ProtectionCase,
+    rule: policy.ProtectionRule,
+    window: policy.Window,
+    *,
+    now: datetime,
+) -> None:
+    receipt = lending.apply_variations(
+        session,
+        case.loan_id,
+        lending.VariationBatch(
+            case_id=case.id,
+            rule_id=rule.id,
+            reason=case.reason,
+            variations=_variations(rule, window),
+            report_hold=lending.Hold(_hold_source(case), window.first, None, case.reason)
+            if "report_hold" in rule.measures
+            else None,
+            idempotency_key=f"protect:{case.id}",
+        ),
+        now=now,
+    )
+    case.difference = {
+        "interest_minor": receipt.interest_minor,
+        "penalty_minor": receipt.penalty_minor,
+        "delinquent_days": receipt.delinquent_days,
+    }
+    days_left = (window.last - lending.business_date(session)).days + 1
+    _arm_cap(session, case, now + timedelta(days=max(1, days_left)))
+    notices.protection_granted(session, case, now=now)
+
+
+def _arm_cap(session: Session, case: ProtectionCase, at: datetime) -> None:
+    set_timer(
+        session,
+        CAP_TIMER,
+        str(case.id),
+        at,
+        "continuity.cap_case",
+        {"borrower_id": str(case.borrower_id), "case_id": str(case.id)},
+    )
+
+
+def _variations(rule: policy.ProtectionRule, window: policy.Window) -> tuple[lending.Variation, ...]:
+    """The measures as dated variations. The clock of delinquency runs again the day after the window."""
+    ends = {
+        "delinquency_pause": window.last + timedelta(days=1),
+        "penalty_pause": window.last,
+        "interest_pause": window.last,
+    }
+    return tuple(
+        lending.Variation(lending.VariationKind(kind), window.first, last)
+        for kind, last in ends.items()
+        if kind in rule.measures
+    )
+
+
+def _hold_source(case: ProtectionCase) -> str:
+    return f"protection_case:{case.id}"
+
+
+def _record_decision(session: Session, episode: Episode, case: ProtectionCase, *, now: datetime) -> None:
+    granted = case.state == "granted"
+    promise = notary.commit(
+        session,
+        case.borrower_id,
+        "protection_granted" if granted else "protection_refused",
+        {
+            "case": str(case.id),
+            "episode": str(episode.id),
+            "loan": str(case.loan_id),
+            "rule": case.rule_id,
+            "first_day": case.first_day.isoformat() if case.first_day else None,
+            "last_day": case.last_day.isoformat() if case.last_day else None,
+            "measures": list(case.measures),
+            "reason": case.reason["en"],
+        },
+        now=now,
+    )
+    case.record_id = promise.record_id
+    publish(
+        session,
+        ProtectionDecided(
+            episode.id, case.id, case.borrower_id, case.loan_id, granted, case.rule_id, case.reason
+        ),
+        aggregate_type="episode",
+        aggregate_id=episode.id,
+        borrower_id=case.borrower_id,
+    )
+    chronicle.note(
+        session,
+        episode,
+        "protection_granted" if granted else "protection_refused",
+        case.reason,
+        at=now,
+        details={
+            "case": str(case.id),
+            "loan": str(case.loan_id),
+            "rule": case.rule_id,
+            "measures": list(case.measures),
+            "difference": case.difference,
+        },
+    )
+
+
+def end_case(
+    session: Session, episode: Episode, case: ProtectionCase, *, last_day: date, reason: Text, now: datetime
+) -> None:
+    """Give a granted case its last day; the pauses of the loan are cut there, nothing is taken back."""
+    lending.end_variations(session, case.loan_id, case.id, last_day, reason=reason, now=now)
+    lending.end_report_hold(session, case.loan_id, _hold_source(case), last_day)
+    cancel_timer(session, CAP_TIMER, str(case.id))
+    case.state = "ended"
+    case.last_day = last_day
+    case.end_reason = reason
+    case.ended_at = now
+    notary.commit(
+        session,
+        case.borrower_id,
+        "protection_ended",
+        {"case": str(case.id), "loan": str(case.loan_id), "last_day": last_day.isoformat()},
+        now=now,
+    )
+    chronicle.note(
+        session,
+        episode,
+        "protection_ended",
+        reason,
+        at=now,
+        details={"case": str(case.id), "loan": str(case.loan_id), "last_day": last_day.isoformat()},
+    )
+    publish(
+        session,
+        ProtectionEnded(episode.id, case.id, case.borrower_id, case.loan_id, last_day.isoformat(), reason),
+        aggregate_type="episode",
+        aggregate_id=episode.id,
+        borrower_id=case.borrower_id,
+    )
+    notices.protection_ended(session, case, now=now)
+
+
+def cap_case(session: Session, borrower_id: UUID, case_id: UUID, *, now: datetime) -> bool:
+    """End a case whose outage outlasted its cap; False if there is nothing to end (any more)."""
+    case = session.get(ProtectionCase, (borrower_id, case_id), with_for_update=True)
+    if case is None or case.state != "granted" or case.last_day is None:
+        return False
+    if lending.business_date(session) <= case.last_day:
+        # The close of business lags behind the clock: the last day is not over in the books.
+        _arm_cap(session, case, now + timedelta(hours=1))
+        return False
+    episode = session.get_one(Episode, (borrower_id, case.episode_id), with_for_update=True)
+    end_case(
+        session,
+        episode,
+        case,
+        last_day=case.last_day,
+        reason=bilingual(
+            N_(
+                "The protection has reached its longest time and ended on %(last)s. Please call us: there are other ways."
+            ),
+            last=case.last_day.isoformat(),
+        ),
+        now=now,
+    )
+    return True
+
+
+def on_installment_due(
+    session: Session, borrower_id: UUID, loan_id: UUID, nr: int, due_date: date, *, now: datetime
+) -> int:
+    """An installment falls due: protect it if the borrower's line is out; returns the cases granted."""
+    episodes = session.scalars(
+        select(Episode)
+        .where(Episode.borrower_id == borrower_id, Episode.state == "open")
+        .with_for_update()
+        .limit(20)
+    ).all()
+    return sum(protect(session, episode, loan_id, nr, due_date, now=now) for episode in episodes)

@@ -1,0 +1,118 @@
+"""How a step begins: what may stand in its way, and the attempt that is written before anything is sent."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from throughline.kernel import jobs
+from throughline.kernel.clock import real_now
+from throughline.kernel.i18n import bilingual
+from throughline.kernel.ids import new_id
+from throughline.messaging import flow, reasons, registry, schedule, standing
+from throughline.messaging.flow import Plan
+from throughline.messaging.lattice import AttemptState
+from throughline.messaging.models import MsgAttempt, MsgStep
+from throughline.messaging.plan import Channel
+from throughline.messaging.steps import BLOCKING, READ, StepState
+from throughline.messaging.templates import template
+from throughline.parties import service as parties
+from throughline.parties.purposes import Purpose
+
+SEND = "messaging.send"
+QUEUE = "messages"
+
+
+def start_next(plan: Plan) -> None:
+    """Begin the next step, and the one after if that can't be sent, until one is under way."""
+    for step in plan.steps:
+        state = StepState(step.state)
+        if state is StepState.PLANNED:
+            start(plan, step)
+            state = StepState(step.state)
+        if state in BLOCKING and step.act_at is not None:
+            return
+
+
+def start(plan: Plan, step: MsgStep) -> None:
+    """Write the first attempt of a step, or end or hold the step for what stands in its way."""
+    if plan.late:
+        flow.end(plan, step, StepState.EXPIRED, reasons.TOO_LATE)
+    elif not stopped(plan, step):
+        prepare(plan, step, at=max(plan.now, plan.intent.not_before or plan.now))
+
+
+def stopped(plan: Plan, step: MsgStep) -> bool:
+    """Whether something stands in the way of a step now; it is then held or suppressed, and that is told.
+
+    Asked when a step begins and again in the transaction of the send: an address may freeze in between.
+    """
+    if plan.intent.outcome == READ or any(other.state == StepState.DELIVERED for other in plan.steps):
+        why_not = reasons.READ if plan.intent.outcome == READ else reasons.ELSEWHERE
+        flow.end(plan, step, StepState.NOT_NEEDED, why_not)
+        return True
+    point = parties.contact_point(plan.session, step.contact_point_id)
+    why = standing.obstacle(point, now=plan.now)
+    if why == standing.LINE_OFF:
+        hold(plan, step)
+        return True
+    if why is None and registry.route(Channel(step.channel)) is None:
+        why = reasons.NO_ROUTE
+    outside = template(plan.intent.template).outside
+    if why is None and outside.content_class > min(
+        plan.policy.highest, standing.ceiling(point, now=plan.now)
+    ):
+        why = reasons.TOO_PERSONAL
+    if why is None and not parties.has_consent(
+        plan.session, plan.intent.borrower_id, Purpose(plan.intent.purpose)
+    ):
+        why = reasons.NO_CONSENT
+    if why is not None:
+        flow.end(plan, step, StepState.SUPPRESSED, why)
+    return why is not None
+
+
+def hold(plan: Plan, step: MsgStep) -> None:
+    """Keep a step until the line is back. The sweep looks at it from time to time."""
+    flow.supersede(plan, step)
+    flow.put(plan, step, StepState.HELD, act_at=plan.now + schedule.LOOK_AT_HELD)
+    flow.tell(plan, step, bilingual(standing.LINE_OFF))
+
+
+def prepare(plan: Plan, step: MsgStep, *, at: datetime) -> MsgAttempt:
+    """Write the next attempt of a step with its reference, and the job that sends it."""
+    before = plan.newest_attempt(step)
+    route = registry.route(Channel(step.channel))
+    if route is None:
+        raise RuntimeError("a step without a route is never prepared")
+    attempt_id = new_id()
+    attempt = MsgAttempt(
+        borrower_id=step.borrower_id,
+        id=attempt_id,
+        intent_id=step.intent_id,
+        step_n=step.n,
+        try_n=before.try_n + 1 if before else 1,
+        route=route.name,
+        contact_point_id=step.contact_point_id,
+        client_ref=attempt_id.hex,
+        state=AttemptState.PREPARED.value,
+        fence=0,
+        prepared_at=plan.now,
+    )
+    plan.session.add(attempt)
+    plan.session.flush()
+    wait = at - plan.now
+    far = wait > timedelta(minutes=10)
+    # The job is the quick way; should it be lost, the sweep finds the step by its time.
+    flow.put(plan, step, StepState.READY, act_at=at if far else at + schedule.JOB_IS_LATE, timer=far)
+    if not far:
+        send_by_job(plan.session, attempt_id, wait)
+    return attempt
+
+
+def send_by_job(session: Session, attempt_id: UUID, wait: timedelta = timedelta()) -> None:
+    """Defer the job that sends an attempt."""
+    at = real_now() + wait if wait > timedelta() else None
+    jobs.defer(session, SEND, {"attempt_id": str(attempt_id)}, queue=QUEUE, at=at)

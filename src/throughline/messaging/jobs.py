@@ -1,0 +1,83 @@
+"""Background work of messaging: one network call between two short transactions."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from throughline.kernel import clock
+from throughline.kernel.db import database
+from throughline.kernel.jobs import periodic, task
+from throughline.kernel.logging import get_logger
+from throughline.kernel.telemetry import counter
+from throughline.messaging import advance, attempts, begin, flow, held, registry
+from throughline.messaging.ports import SubmitResult, Verdict
+
+log = get_logger(__name__)
+
+ATTEMPTS = counter(
+    "throughline_message_attempts", "Messages handed over, by route and verdict", ["route", "verdict"]
+)
+
+
+@task(begin.SEND, queue=begin.QUEUE, max_attempts=20, max_run_s=120)
+def send(*, attempt_id: str) -> None:
+    """Hand a written attempt to its provider and record the answer."""
+    attempt = UUID(attempt_id)
+    claim = database().run(lambda session: attempts.claim(session, attempt, now=clock.now()))
+    if claim is None:
+        return
+    channel = registry.channel(claim.route)
+    if channel is None:
+        result = SubmitResult(Verdict.NOT_SENT, code="not-set-up")
+    else:
+        result = channel.submit(claim.message)
+    ATTEMPTS.labels(claim.route, result.verdict.value).inc()
+    # Should the database be away for longer, the lease ends and the end counts as unknown.
+    database().run(
+        lambda session: attempts.record(session, attempt, claim.fence, result, now=clock.now()), retry_s=30
+    )
+
+
+@task(attempts.ASK, queue=begin.QUEUE, max_attempts=3, max_run_s=120)
+def ask(*, attempt_id: str) -> None:
+    """Ask the provider about an attempt whose end is not known."""
+    attempt = UUID(attempt_id)
+    asked = database().run(lambda session: attempts.question(session, attempt, now=clock.now()))
+    if asked is None:
+        return
+    route, question = asked
+    channel = registry.channel(route)
+    finding = channel.query(question) if channel is not None else None
+    database().run(lambda session: attempts.answer(session, attempt, finding, now=clock.now()), retry_s=30)
+
+
+@task(flow.ADVANCE)
+def advance_intent(*, intent_id: str) -> None:
+    """Do what is due for one intent; an outdated timer finds nothing to do."""
+    _advance(UUID(intent_id))
+
+
+@periodic("* * * * *", "messaging.sweep", queue="default")
+def sweep(timestamp: int) -> None:
+    """Every minute: up to 500 steps whose time has come, lost sends first."""
+    del timestamp
+    due = database().run(lambda session: advance.due(session, now=clock.now()))
+    for intent_id in due:
+        _advance(intent_id)
+
+
+def _advance(intent_id: UUID) -> None:
+    back = database().run(lambda session: advance.advance(session, intent_id, now=clock.now()))
+    for contact_point_id in back:
+        _release(contact_point_id)
+
+
+def _release(contact_point_id: UUID) -> None:
+    def release(session: Session) -> int:
+        return held.release_held(session, contact_point_id, now=clock.now())
+
+    released = database().run(release)
+    if released:
+        log.info("messages released by the sweep", count=released)

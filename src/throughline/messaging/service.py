@@ -1,0 +1,35 @@
+"""The verbs of messaging, for the packages above. Each runs in the caller's transaction."""
+
+from throughline.messaging.held import held_steps, release_held
+from throughline.messaging.inbox import InboxMessage, UnknownMessage, inbox, mark_read, unread
+from throughline.messaging.requests import NewIntent, request
+from throughline.messaging.views import (
+    AttemptView,
+    IntentStory,
+    IntentView,
+    ReceiptView,
+    StepView,
+    UnknownIntent,
+    intent_story,
+    intents,
+)
+
+__all__ = [
+    "AttemptView",
+    "InboxMessage",
+    "IntentStory",
+    "IntentView",
+    "NewIntent",
+    "ReceiptView",
+    "StepView",
+    "UnknownIntent",
+    "UnknownMessage",
+    "held_steps",
+    "inbox",
+    "intent_story",
+    "intents",
+    "mark_read",
+    "release_held",
+    "request",
+    "unread",
+]

@@ -1,0 +1,89 @@
+"""Settings of the channels. In demo mode everything points at the simulators."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import AnyHttpUrl, BaseModel, Field, SecretStr, model_validator
+from pydantic_settings import SettingsConfigDict
+
+from throughline.kernel.settings import PackageSettings, load, settings
+
+_DEMO_SMS = AnyHttpUrl("http://127.0.0.1:8104")
+_DEMO_SMTP_HOST = "127.0.0.1"
+_DEMO_SMTP_PORT = 8125
+
+
+class SmsAccount(BaseModel):
+    """An account at the SMS provider. `callback_token` is the last part of the address of our receipts hook."""
+
+    access_key_id: str = Field(min_length=1, max_length=100)
+    access_key_secret: SecretStr = Field(min_length=8)
+    sign_name: str = Field(min_length=2, max_length=20)
+    callback_token: SecretStr = Field(min_length=16)
+
+
+class MessagingSettings(PackageSettings):
+    """`THROUGHLINE_MESSAGING_…`: where SMS and mail are handed over. A channel without its address is not set up."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="THROUGHLINE_MESSAGING_", extra="ignore", frozen=True, hide_input_in_errors=True
+    )
+
+    call_timeout_s: Annotated[float, Field(gt=0, le=30)] = 15
+
+    sms_url: AnyHttpUrl | None = Field(
+        None, description="https://dysmsapi.aliyuncs.com when it is set up in production"
+    )
+    sms_account_file: Path | None = Field(
+        None, description="JSON: access_key_id, access_key_secret, sign_name, callback_token"
+    )
+    sms_template_codes: dict[str, str] = Field(
+        {
+            "new_message.zh-CN": "SMS_480000001",
+            "new_message.en": "SMS_480000002",
+            "catch_up.zh-CN": "SMS_480000003",
+            "catch_up.en": "SMS_480000004",
+        },
+        description='Codes under which the outside texts are registered with the provider: "<text>.<locale>"',
+    )
+
+    smtp_host: str | None = Field(None, max_length=253)
+    smtp_port: Annotated[int, Field(ge=1, le=65535)] = 587
+    smtp_starttls: bool = Field(True, description="Refuse to send without TLS")
+    smtp_user: str | None = Field(None, max_length=254)
+    smtp_password: SecretStr | None = None
+    mail_from: str = Field("no-reply@throughline.invalid", max_length=254, pattern=r"^[^\s@<>]+@[^\s@<>]+$")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        # In demo mode whatever is not set points at the simulators and at the account that they make.
+        if settings().demo:
+            demo: dict[str, object] = {
+                "sms_url": _DEMO_SMS,
+                "sms_account_file": settings().home / "lab" / "keys" / "sms" / "account.json",
+                "smtp_host": _DEMO_SMTP_HOST,
+                "smtp_port": _DEMO_SMTP_PORT,
+                "smtp_starttls": False,
+            }
+            for name in demo.keys() - self.model_fields_set:
+                object.__setattr__(self, name, demo[name])
+        if self.sms_url and not self.sms_account_file:
+            raise ValueError("sms_url needs sms_account_file")
+        if (self.smtp_user is None) != (self.smtp_password is None):
+            raise ValueError("smtp_user and smtp_password belong together")
+        return self
+
+    def sms_account(self) -> SmsAccount:
+        """The account at the SMS provider. FileNotFoundError while the file is not there."""
+        if self.sms_account_file is None:
+            raise FileNotFoundError("sms_account_file is not set")
+        return SmsAccount.model_validate(json.loads(self.sms_account_file.read_text(encoding="utf-8")))
+
+
+def load_settings() -> MessagingSettings:
+    """The settings of this process."""
+    made: MessagingSettings = load(MessagingSettings)
+    return made
