@@ -161,13 +161,21 @@ def test_the_query_is_in_order_and_strictly_encoded() -> None:
     assert canonical_query({"b": "a b*~", "A": "不"}) == "A=%E4%B8%8D&b=a%20b%2A~"
 
 
-def test_the_signed_headers_are_those_of_the_vendors_description() -> None:
+def test_the_signature_is_that_of_the_vendors_published_example() -> None:
+    """The fixed example of "V3 request structure & signature" in the vendor's documentation."""
+    query = canonical_query(
+        {
+            "RegionId": "cn-shanghai",
+            "ImageId": "win2019_1809_x64_dtc_zh-cn_40G_alibase_20230811.vhd",
+        }
+    )
     headers = signed_headers(
-        host="dysmsapi.aliyuncs.com", action="SendSms", version="2017-05-25", query="A=1", key_id="id",
-        key_secret="secret", at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), nonce="n",
+        host="ecs.cn-shanghai.aliyuncs.com", action="RunInstances", version="2014-05-26", query=query,
+        key_id="YourAccessKeyId", key_secret="YourAccessKeySecret",
+        at=datetime(2023, 10, 26, 10, 22, 32, tzinfo=UTC), nonce="3156853299f313e23d1673dc12e1703d",
     )  # fmt: skip
-    assert headers["x-acs-date"] == "2026-01-02T03:04:05Z"
-    assert headers["authorization"].startswith(
-        "ACS3-HMAC-SHA256 Credential=id,SignedHeaders=host;x-acs-action;x-acs-content-sha256;x-acs-date;"
-        "x-acs-signature-nonce;x-acs-version,Signature="
+    assert headers["authorization"] == (
+        "ACS3-HMAC-SHA256 Credential=YourAccessKeyId,SignedHeaders=host;x-acs-action;x-acs-content-sha256;"
+        "x-acs-date;x-acs-signature-nonce;x-acs-version,"
+        "Signature=06563a9e1b43f5dfe96b81484da74bceab24a1d853912eee15083a6f0f3283c0"
     )

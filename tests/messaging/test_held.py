@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
 from messaging.mail_server import MailServer
-from messaging.people import Borrower, states
+from messaging.people import Borrower, register, states
 from messaging.sms_provider import SmsProvider
 from messaging.test_sending import receive
 from throughline.kernel import clock
+from throughline.kernel import settings as kernel_settings
 from throughline.kernel.db import Database
-from throughline.messaging import jobs, service
+from throughline.messaging import advance, jobs, service
 from throughline.messaging.service import IntentStory
 from throughline.parties import service as parties
 
@@ -109,6 +112,48 @@ def test_many_held_messages_become_one_that_counts_them(
     assert [story(one).intent.state for one in waiting] == ["delivered"] * 3 + ["read"]
     assert told(waiting[0]) == [("sms", "held"), ("email", "suppressed"), ("sms", "delivered")]
     assert len({story(one).steps[0].covered_by for one in waiting[:3]}) == 1
+
+
+def test_a_catch_up_that_can_not_be_sent_ends_what_it_stands_for(
+    phone_only: Borrower,
+    line: Callable[..., None],
+    ask: Ask,
+    release: Callable[[Borrower], int],
+    story: Story,
+    told: Told,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    line(phone_only, off=True)
+    waiting = [ask(phone_only), ask(phone_only)]
+    line(phone_only)
+    monkeypatch.setenv("THROUGHLINE_DEMO", "0")
+    monkeypatch.delenv("THROUGHLINE_MESSAGING_SMS_URL")
+    kernel_settings.forget()
+    try:
+        release(phone_only)
+    finally:
+        monkeypatch.undo()
+        kernel_settings.forget()
+    assert [story(one).steps[0].state for one in waiting] == ["failed", "failed"]
+    assert [told(one)[-1] for one in waiting] == [("sms", "failed")] * 2
+
+
+def test_releases_at_the_same_time_make_one_message(
+    phone_only: Borrower,
+    line: Callable[..., None],
+    sms: SmsProvider,
+    ask: Ask,
+    release: Callable[[Borrower], int],
+    run_jobs: Callable[..., int],
+) -> None:
+    line(phone_only, off=True)
+    for _ in range(3):
+        ask(phone_only)
+    line(phone_only)
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(release, [phone_only] * 4)) == 3
+    run_jobs(rounds=3)
+    assert [row["TemplateParam"] for row in sms.accepted] == ['{"count": "3"}']
 
 
 def test_messages_whose_deadline_is_over_are_still_told_of_once(
@@ -253,3 +298,44 @@ def test_a_stranger_gets_nothing(
     assert sms.calls == 0
     assert states(story(intent_id)) == [("sms", "suppressed"), ("email", "sent")]
     assert len(mail.mails) == 1
+
+
+def test_an_erased_registration_gets_nothing_and_stops_nobody_else(
+    database: Database,
+    phone_only: Borrower,
+    line: Callable[..., None],
+    sms: SmsProvider,
+    ask: Ask,
+    story: Story,
+    run_jobs: Callable[..., int],
+    demo_clock: Callable[..., Any],
+) -> None:
+    gone, stays = register(database), phone_only
+    line(gone, off=True)
+    line(stays, off=True)
+    waiting, kept = ask(gone), ask(stays)
+    with database.transaction() as session:
+        parties.discard_person(session, gone.id, now=clock.now())
+    line(stays)
+    demo_clock(hours=2)
+    jobs.sweep(0)
+    run_jobs(rounds=2)
+    assert states(story(waiting)) == [("sms", "suppressed"), ("email", "suppressed")]
+    assert story(kept).intent.state == "accepted"
+    assert len(sms.accepted) == 1
+
+
+def test_one_broken_message_does_not_stop_the_sweep(
+    database: Database, borrower: Borrower, sms: SmsProvider, ask: Ask, demo_clock: Callable[..., Any]
+) -> None:
+    broken, whole = ask(borrower), ask(borrower)
+    with database.transaction() as session:
+        session.execute(
+            text("UPDATE msg_step SET state = 'nonsense' WHERE intent_id = :id AND n = 1"), {"id": broken}
+        )
+    demo_clock(minutes=5)
+    jobs.sweep(0)
+    with database.transaction() as session:
+        due = advance.due(session, now=clock.now())
+        assert broken not in due
+        assert whole not in due

@@ -19,6 +19,7 @@ from throughline.messaging.classes import POLICIES, ContentClass, MessageClass
 from throughline.messaging.lattice import LIVE, AttemptState, risen
 from throughline.messaging.models import LIVE_ATTEMPT
 from throughline.messaging.plan import Channel, steps_for
+from throughline.messaging.registered import registered_texts
 from throughline.messaging.settings import load_settings
 from throughline.messaging.steps import OUTCOMES, StepState, outcome_of
 from throughline.messaging.templates import Outside, Template, fill, template, templates
@@ -119,7 +120,7 @@ def test_waits_between_tries_are_bounded(tries: int, chance: float, throttled: b
     wait = schedule.back_off(tries, chance, throttled=throttled)
     assert timedelta() <= wait <= schedule.LONGEST
     if throttled:
-        assert wait >= min(schedule.LONGEST, schedule.BASE * 2**tries) / 2
+        assert wait >= min(schedule.LONGEST, schedule.BASE * 2 ** min(tries, 20)) / 2
 
 
 def test_twelve_tries_take_about_as_long_as_the_wait_for_a_receipt() -> None:
@@ -154,6 +155,13 @@ def test_what_leaves_the_house_says_nothing_of_money(outside: Outside) -> None:
 def test_every_outside_text_is_registered_in_both_languages(outside: Outside) -> None:
     codes = load_settings().sms_template_codes
     assert {f"{outside.name}.{locale}" for locale in LOCALES} <= set(codes)
+
+
+def test_the_texts_to_register_are_written_as_the_provider_wants_them() -> None:
+    texts = registered_texts()
+    assert texts["SMS_480000003"].startswith("您有 ${count} 条新消息")
+    assert all("{" not in text.replace("${count}", "") for text in texts.values())
+    assert all(len(text) <= 70 for code, text in texts.items() if code in {"SMS_480000001", "SMS_480000003"})
 
 
 @pytest.mark.parametrize("chosen", templates().values(), ids=lambda one: one.id)

@@ -21,7 +21,7 @@ from throughline.kernel import clock
 from throughline.kernel.db import Database
 from throughline.messaging import attempts, jobs
 from throughline.messaging.models import MsgAttempt
-from throughline.messaging.ports import SubmitResult, Verdict
+from throughline.messaging.ports import Finding, Outbound, Question, SubmitResult, Verdict
 from throughline.messaging.service import IntentStory
 
 HERE = Path(__file__).parent
@@ -128,6 +128,43 @@ def test_mail_that_was_taken_in_silence_is_sent_again_after_the_hold(
     assert step.state == "sent"
     assert [attempt.state for attempt in step.attempts] == ["unknown", "accepted"]
     assert step.attempts[0].superseded_at is not None
+
+
+def test_a_server_that_is_always_silent_gets_two_copies_and_no_third(
+    borrower: Borrower,
+    line: Callable[..., None],
+    mail: MailServer,
+    ask: Ask,
+    story: Story,
+    told: Told,
+    run_jobs: Callable[..., int],
+    demo_clock: Callable[..., Any],
+) -> None:
+    line(borrower, off=True)
+    mail.mode = "silent"
+    intent_id = ask(borrower)
+    for _ in range(5):
+        run_jobs(rounds=3)
+        demo_clock(minutes=5)
+        jobs.sweep(0)
+    assert len(mail.mails) == 2
+    assert states(story(intent_id)) == [("sms", "held"), ("email", "unknown")]
+    assert told(intent_id) == [("sms", "held"), ("email", "unknown")]
+
+
+def test_a_channel_that_breaks_its_promise_leaves_a_doubt() -> None:
+    class Broken:
+        name = "broken"
+
+        def submit(self, message: Outbound) -> SubmitResult:
+            raise RuntimeError(message.client_ref)
+
+        def query(self, question: Question) -> Finding | None:
+            raise NotImplementedError
+
+    message = Outbound("ref", "+8613800000001", "en", "text")
+    assert jobs.submit(Broken(), message) == SubmitResult(Verdict.UNKNOWN, code="RuntimeError")
+    assert jobs.submit(None, message).verdict is Verdict.NOT_SENT
 
 
 def test_mail_of_class_never_has_no_second_copy(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from throughline.kernel.settings import settings
 from throughline.lab.bank.keys import ensure_keys as bank_keys
 from throughline.lab.carrier.keys import ensure_keys as carrier_keys
+from throughline.lab.sms.keys import ensure_keys as sms_keys
 from throughline.lab.wechat.keys import ensure_keys as wechat_keys
 
 
@@ -14,6 +15,7 @@ def main() -> None:
     bank_keys(home)
     carrier_keys(home)
     wechat_keys(home)
+    sms_keys(home)
 
 
 if __name__ == "__main__":

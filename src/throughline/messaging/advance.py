@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import case, select
+from sqlalchemy import case, select, update
 from sqlalchemy.orm import Session
 
 from throughline.kernel.i18n import bilingual
@@ -55,6 +55,15 @@ def advance(session: Session, intent_id: UUID, *, now: datetime) -> list[UUID]:
                 step.act_at = None
     begin.start_next(plan)
     return back
+
+
+def postpone(session: Session, intent_id: UUID, *, now: datetime) -> None:
+    """What can't be advanced must not stand in front of the others at every sweep."""
+    session.execute(
+        update(MsgStep)
+        .where(MsgStep.intent_id == intent_id, MsgStep.act_at <= now)
+        .values(act_at=now + schedule.LOOK_AT_HELD)
+    )
 
 
 def _send(plan: Plan, step: MsgStep) -> None:

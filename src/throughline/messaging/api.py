@@ -19,7 +19,7 @@ from throughline.kernel.i18n import N_, Text
 from throughline.kernel.logging import get_logger
 from throughline.messaging import receipts, service
 from throughline.messaging.lattice import AttemptState
-from throughline.messaging.settings import load_settings
+from throughline.messaging.settings import NoSmsAccount, load_settings
 from throughline.messaging.steps import OUTCOMES, StepState
 
 log = get_logger(__name__)
@@ -95,7 +95,14 @@ class AttemptOut(BaseModel):
 
 
 class StepOut(BaseModel):
-    """One step of the plan; the address is masked. `held`: it waits for the line."""
+    """One step of the plan, the address masked. `act_at`: when it is looked at again; null: when news come.
+
+    `planned`: its turn has not come. `ready`: written, about to be sent. `sending`: may be on the wire.
+    `sent`: the provider has it. `unknown`: nobody told us how the call ended. `held`: waits for the line.
+    `released`: the catch-up message `covered_by` stands for it. Ends: `delivered`, `failed`, `expired`,
+    `suppressed` (must not be sent), `not_needed` (the borrower knows already). News may still raise an end
+    to `delivered`.
+    """
 
     n: int
     channel: str
@@ -180,7 +187,16 @@ async def _report(request: Request) -> bytes:
     return body
 
 
-@hooks_router.post("/sms/{token}", responses=problems(401, 413, 503))
+@hooks_router.post(
+    "/sms/{token}",
+    responses=problems(401, 413, 503),
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": {"type": "array", "items": {"type": "object"}}}},
+        }
+    },
+)
 def take_sms_receipts(
     token: Annotated[str, Path(max_length=200)], body: Annotated[bytes, Depends(_report)]
 ) -> dict[str, str | int]:
@@ -191,7 +207,7 @@ def take_sms_receipts(
     """
     try:
         expected = load_settings().sms_account().callback_token.get_secret_value()
-    except FileNotFoundError:
+    except NoSmsAccount:
         raise Unavailable from None
     if not hmac.compare_digest(token.encode(), expected.encode()):
         receipts.RECEIPTS.labels("refused").inc()

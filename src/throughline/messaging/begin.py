@@ -53,17 +53,13 @@ def stopped(plan: Plan, step: MsgStep) -> bool:
         why_not = reasons.READ if plan.intent.outcome == READ else reasons.ELSEWHERE
         flow.end(plan, step, StepState.NOT_NEEDED, why_not)
         return True
-    point = parties.contact_point(plan.session, step.contact_point_id)
-    why = standing.obstacle(point, now=plan.now)
+    why = barrier(plan.session, step.contact_point_id, now=plan.now)
     if why == standing.LINE_OFF:
         hold(plan, step)
         return True
     if why is None and registry.route(Channel(step.channel)) is None:
         why = reasons.NO_ROUTE
-    outside = template(plan.intent.template).outside
-    if why is None and outside.content_class > min(
-        plan.policy.highest, standing.ceiling(point, now=plan.now)
-    ):
+    if why is None and _says_too_much(plan, step):
         why = reasons.TOO_PERSONAL
     if why is None and not parties.has_consent(
         plan.session, plan.intent.borrower_id, Purpose(plan.intent.purpose)
@@ -72,6 +68,19 @@ def stopped(plan: Plan, step: MsgStep) -> bool:
     if why is not None:
         flow.end(plan, step, StepState.SUPPRESSED, why)
     return why is not None
+
+
+def barrier(session: Session, contact_point_id: UUID, *, now: datetime) -> str | None:
+    """Why an address must not be written to now (a message id), or None."""
+    try:
+        return standing.obstacle(parties.contact_point(session, contact_point_id), now=now)
+    except parties.UnknownContactPoint:
+        return reasons.GONE
+
+
+def _says_too_much(plan: Plan, step: MsgStep) -> bool:
+    highest = standing.ceiling(parties.contact_point(plan.session, step.contact_point_id), now=plan.now)
+    return template(plan.intent.template).outside.content_class > min(plan.policy.highest, highest)
 
 
 def hold(plan: Plan, step: MsgStep) -> None:

@@ -121,7 +121,7 @@ def end(plan: Plan, step: MsgStep, state: StepState, reason: str, /, **params: s
     if state is StepState.DELIVERED:
         call_off(plan, reasons.ELSEWHERE)
     if plan.intent.template == CATCH_UP and state is not StepState.HELD:
-        _end_covered(plan, state)
+        end_covered(plan, state)
 
 
 def call_off(plan: Plan, reason: str) -> None:
@@ -172,7 +172,8 @@ def _publish(plan: Plan, outcome: str, channel: str, reason: Text) -> None:
     )
 
 
-def _end_covered(plan: Plan, state: StepState) -> None:
+def end_covered(plan: Plan, state: StepState) -> None:
+    """End the steps that a catch-up message stands for, as it has ended itself."""
     # Locks go from the catch-up message to what it covers, in order of ids, everywhere.
     covered = plan.session.execute(
         select(MsgStep.intent_id, MsgStep.n)

@@ -34,7 +34,7 @@ def release_held(session: Session, contact_point_id: UUID, *, now: datetime) -> 
     One message goes out as itself while it still makes sense; more become one catch-up message that tells
     how many are in the inbox. What the borrower has read meanwhile is not sent. Safe to repeat.
     """
-    why = standing.obstacle(parties.contact_point(session, contact_point_id), now=now)
+    why = begin.barrier(session, contact_point_id, now=now)
     if why == standing.LINE_OFF:
         return 0
     waiting = _still_wanted(session, contact_point_id, why, now)
@@ -47,7 +47,7 @@ def release_held(session: Session, contact_point_id: UUID, *, now: datetime) -> 
 
 def look_at(plan: Plan, step: MsgStep) -> bool:
     """Look at a held step again; True when its line is back and nobody has released it."""
-    why = standing.obstacle(parties.contact_point(plan.session, step.contact_point_id), now=plan.now)
+    why = begin.barrier(plan.session, step.contact_point_id, now=plan.now)
     if why is None or why == standing.LINE_OFF:
         if _outlived(plan):
             flow.end(plan, step, StepState.EXPIRED, reasons.TOO_LATE)
@@ -123,6 +123,9 @@ def _catch_up(session: Session, waiting: Sequence[Waiting], now: datetime) -> No
         flow.put(plan, step, StepState.RELEASED, act_at=None)
         step.reason, step.covered_by = bilingual(reasons.CAUGHT_UP), catch_up
     session.flush()
+    made = flow.locked(session, catch_up, now=now)
+    if made.steps[0].state == StepState.SUPPRESSED:
+        flow.end_covered(made, StepState.SUPPRESSED)  # it ended before it stood for anything
 
 
 def _stands_for(session: Session, plan: Plan) -> int:

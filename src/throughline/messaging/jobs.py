@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -12,7 +13,7 @@ from throughline.kernel.jobs import periodic, task
 from throughline.kernel.logging import get_logger
 from throughline.kernel.telemetry import counter
 from throughline.messaging import advance, attempts, begin, flow, held, registry
-from throughline.messaging.ports import SubmitResult, Verdict
+from throughline.messaging.ports import MessageChannel, Outbound, SubmitResult, Verdict
 
 log = get_logger(__name__)
 
@@ -29,15 +30,24 @@ def send(*, attempt_id: str) -> None:
     if claim is None:
         return
     channel = registry.channel(claim.route)
-    if channel is None:
-        result = SubmitResult(Verdict.NOT_SENT, code="not-set-up")
-    else:
-        result = channel.submit(claim.message)
+    result = submit(channel, claim.message)
     ATTEMPTS.labels(claim.route, result.verdict.value).inc()
     # Should the database be away for longer, the lease ends and the end counts as unknown.
     database().run(
         lambda session: attempts.record(session, attempt, claim.fence, result, now=clock.now()), retry_s=30
     )
+
+
+def submit(channel: MessageChannel | None, message: Outbound) -> SubmitResult:
+    """Hand over a message; also a channel that is not there or fails has a verdict."""
+    if channel is None:
+        return SubmitResult(Verdict.NOT_SENT, code="not-set-up")
+    try:
+        return channel.submit(message)
+    except Exception as error:
+        # Against its contract. What has left by then nobody knows.
+        log.exception("a channel failed", route=channel.name)
+        return SubmitResult(Verdict.UNKNOWN, code=type(error).__name__)
 
 
 @task(attempts.ASK, queue=begin.QUEUE, max_attempts=3, max_run_s=120)
@@ -65,7 +75,12 @@ def sweep(timestamp: int) -> None:
     del timestamp
     due = database().run(lambda session: advance.due(session, now=clock.now()))
     for intent_id in due:
-        _advance(intent_id)
+        try:
+            _advance(intent_id)
+        except Exception:
+            # One broken message must not stop all others; people see it in the log and in the console.
+            log.exception("a message can't be advanced", intent_id=str(intent_id))
+            database().run(partial(advance.postpone, intent_id=intent_id, now=clock.now()))
 
 
 def _advance(intent_id: UUID) -> None:

@@ -22,6 +22,7 @@ class MsgIntent(Base):
     __table_args__ = (
         UniqueConstraint("borrower_id", "idem_key"),
         UniqueConstraint("id"),
+        Index("ix_msg_intent_outcome_id", "outcome", "id"),
     )
 
     borrower_id: Mapped[UUID] = mapped_column(primary_key=True)

@@ -6,6 +6,7 @@ from throughline.kernel.i18n import N_
 
 NO_CONSENT = N_("The borrower has not agreed to be written to for this purpose")
 NO_ADDRESS = N_("The borrower has no address that a message could be sent to; it is in the inbox")
+GONE = N_("The address does not exist any more")
 NO_ROUTE = N_("This way of sending is not set up here")
 TOO_PERSONAL = N_("The text says more than this address may be told")
 TOO_LATE = N_("The time until which the message made sense is over")

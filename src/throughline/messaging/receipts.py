@@ -106,9 +106,9 @@ def take(session: Session, receipt: Receipt, *, now: datetime) -> str:
     if fresh is None:
         return "repeated"
     attempt.provider_ref = attempt.provider_ref or receipt.provider_ref or None
-    attempt.code = receipt.code
     state = AttemptState.DELIVERED if receipt.delivered else AttemptState.FAILED
-    attempts.hear(plan, attempt, state, code=receipt.code)
+    if attempts.hear(plan, attempt, state, code=receipt.code):
+        attempt.code = receipt.code
     _signal(session, attempt, receipt, now)
     return "taken"
 

@@ -11,7 +11,7 @@ from throughline.kernel.settings import settings
 from throughline.messaging.channels import aliyun_sms, smtp
 from throughline.messaging.plan import Channel
 from throughline.messaging.ports import MessageChannel
-from throughline.messaging.settings import MessagingSettings, load_settings
+from throughline.messaging.settings import MessagingSettings, NoSmsAccount, load_settings
 
 log = get_logger(__name__)
 
@@ -43,9 +43,9 @@ def channel(route_name: str) -> MessageChannel | None:
     config = load_settings()
     try:
         return _sms(config) if route_name == SMS.name else _mail(config, str(settings().base_url))
-    except FileNotFoundError as error:
+    except NoSmsAccount as error:
         # Not cached: the simulator makes its account at its first start, perhaps after ours.
-        log.warning("route without its account", route=route_name, file=str(error.filename))
+        log.warning("route without its account", route=route_name, why=str(error))
         return None
 
 

@@ -22,5 +22,5 @@ def back_off(tries: int, chance: float, *, throttled: bool) -> timedelta:
 
     `chance` is from 0 to 1; `tries` counts those that are over, from 1.
     """
-    span = min(LONGEST, BASE * float(2**tries))
+    span = min(LONGEST, BASE * float(2 ** min(tries, 10)))
     return span / 2 + span / 2 * chance if throttled else span * chance

@@ -25,6 +25,10 @@ class SmsAccount(BaseModel):
     callback_token: SecretStr = Field(min_length=16)
 
 
+class NoSmsAccount(Exception):
+    """The file of the account is not there or can't be read."""
+
+
 class MessagingSettings(PackageSettings):
     """`THROUGHLINE_MESSAGING_…`: where SMS and mail are handed over. A channel without its address is not set up."""
 
@@ -72,15 +76,30 @@ class MessagingSettings(PackageSettings):
                 object.__setattr__(self, name, demo[name])
         if self.sms_url and not self.sms_account_file:
             raise ValueError("sms_url needs sms_account_file")
+        if not settings().demo:
+            self._fit_for_people()
         if (self.smtp_user is None) != (self.smtp_password is None):
             raise ValueError("smtp_user and smtp_password belong together")
         return self
 
+    def _fit_for_people(self) -> None:
+        """Outside the demo lender numbers, addresses and passwords travel encrypted."""
+        if self.sms_url and self.sms_url.scheme != "https":
+            raise ValueError("sms_url must begin with https://")
+        if self.smtp_user and not self.smtp_starttls:
+            raise ValueError("smtp_user without smtp_starttls would send the password in the clear")
+        if self.smtp_host and self.mail_from.endswith(".invalid"):
+            raise ValueError("smtp_host needs mail_from")
+
     def sms_account(self) -> SmsAccount:
-        """The account at the SMS provider. FileNotFoundError while the file is not there."""
+        """The account at the SMS provider. Raises `NoSmsAccount`."""
         if self.sms_account_file is None:
-            raise FileNotFoundError("sms_account_file is not set")
-        return SmsAccount.model_validate(json.loads(self.sms_account_file.read_text(encoding="utf-8")))
+            raise NoSmsAccount("sms_account_file is not set")
+        try:
+            return SmsAccount.model_validate(json.loads(self.sms_account_file.read_text(encoding="utf-8")))
+        except (OSError, ValueError) as error:
+            # Without the cause: its text may repeat the secret.
+            raise NoSmsAccount(f"{self.sms_account_file}: {type(error).__name__}") from None
 
 
 def load_settings() -> MessagingSettings:

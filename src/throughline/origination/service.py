@@ -125,7 +125,7 @@ def start(session: Session, borrower_id: UUID, new: NewApplication, *, now: date
             expires_at=now + offers.OPEN_FOR,
             created_at=now,
         )
-        .on_conflict_do_nothing(index_elements=["borrower_id"], index_where=Application.is_open.is_(True))
+        .on_conflict_do_nothing(index_elements=["borrower_id"], index_where=Application.is_open)
         .returning(Application.id)
     ).first()
     if added is None:

@@ -32,9 +32,11 @@ class Outside:
         self._ask("POST", WECHAT, path)
 
     def transfers_to(self, account: str) -> list[dict[str, Any]]:
-        """The bank's booked movements to an account."""
+        """The movements that the bank has booked for payments to an account."""
+        payments = self._ask("GET", BANK, "/control/payments").json()
+        wanted = {row["end_to_end_id"] for row in payments if row["creditor_account"] == account}
         rows = self._ask("GET", BANK, "/control/movements").json()
-        return [row for row in rows if row["account"] == account]
+        return [row for row in rows if row["end_to_end_id"] in wanted]
 
     def wechat_payments(self, out_trade_no: str) -> list[dict[str, Any]]:
         """The payments that WeChat took for an order."""

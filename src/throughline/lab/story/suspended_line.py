@@ -119,7 +119,7 @@ def apply_and_sign(stage: Stage) -> Lines:
     yield stage.say(
         N_("Dated rules and a scorecard decide: approved, %(rate)s%% a year, comprehensive cost %(apr)s%%."),
         rate=offer["annual_rate_percent"],
-        apr=offer["apr_percent"],
+        apr=f"{float(offer['apr_percent']):.2f}",
     )
     showing = me.post(f"{path}/costs")
     yield stage.say(
@@ -135,7 +135,7 @@ def apply_and_sign(stage: Stage) -> Lines:
     stage.loan_id = signed["loan_id"]
     yield stage.say(
         N_("Signed with the passkey, bound to the contract's SHA-256 %(hash)s…"),
-        hash=signing["action"]["document_sha256"][:16],
+        hash=signing["action"]["sha256"][:16],
     )
 
 

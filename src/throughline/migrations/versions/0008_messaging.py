@@ -37,6 +37,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("borrower_id", "idem_key"),
         sa.UniqueConstraint("id"),
     )
+    op.create_index("ix_msg_intent_outcome_id", "msg_intent", ["outcome", "id"])
     op.create_table(
         "msg_step",
         sa.Column("borrower_id", sa.Uuid, primary_key=True),

@@ -1,0 +1,14 @@
+"""`python -m throughline.lab.mail [PORT]`: the mailbox of this installation; SMTP listens 20 ports higher."""
+
+import sys
+
+from throughline.kernel.settings import settings
+from throughline.lab.mail.app import build
+from throughline.lab.simulator import serve
+
+PORT = 8105
+SMTP_ABOVE = 20
+
+if __name__ == "__main__":
+    port = int(sys.argv[1]) if len(sys.argv) > 1 else PORT
+    serve(build(settings().home, port + SMTP_ABOVE), port)
