@@ -1,59 +1,67 @@
-"""The borrower's pages with the endpoints that their scripts call."""
+"""The whole application as a browser without JavaScript sees it; and a borrower whose line has stopped."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import pytest
-from fastapi import FastAPI, Request
-from fastapi.staticfiles import StaticFiles
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-import throughline.web
-from throughline.identity import api as identity_api
-from throughline.identity import service as identity
-from throughline.kernel import clock, http
+from payments.support_servers import free_port
+from throughline.kernel import settings as kernel_settings
 from throughline.kernel.db import Database
-from throughline.web import headers
+from throughline.lab import prepare
+from throughline.line import feeds
+from throughline.web.app import create_app
+from web import scene
 from web.browsing import PlainBrowser
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _nobody_outside(database: Database) -> Iterator[None]:
+    """Addresses of the outside where nobody answers: these tests may not reach another run's simulators."""
+    patch = pytest.MonkeyPatch()
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    for name in ("LINE_API_URL", "PAYMENTS_BANK_URL", "PAYMENTS_WECHAT_URL", "MESSAGING_SMS_URL"):
+        patch.setenv(f"THROUGHLINE_{name}", nowhere)
+    patch.setenv("THROUGHLINE_MESSAGING_SMTP_PORT", str(free_port()))
+    kernel_settings.load.cache_clear()
+    feeds.client.cache_clear()
+    prepare.main()
+    yield
+    patch.undo()
+    kernel_settings.load.cache_clear()
+    feeds.client.cache_clear()
+
+
 @pytest.fixture(scope="module")
-def app(database: Database) -> FastAPI:
-    """The pages and identity's endpoints, with the headers of the whole application."""
-
-    def who(request: Request) -> http.Caller:
-        cookie = request.cookies.get(identity.SESSION_COOKIE)
-        return database.run(
-            lambda session: identity.caller_from_request(session, cookie, None, now=clock.real_now())
-        )
-
-    built = FastAPI()
-    http.install(built, authenticate=who)
-    headers.install(built)
-    built.include_router(identity_api.router)
-    import importlib
-
-    for name in "entry sign_in enrol home apply applications loans inbox receipts account".split():
-        try:
-            built.include_router(importlib.import_module(f"throughline.web.borrower.{name}").router)
-        except ImportError:
-            pass
-    static = Path(throughline.web.__file__).parent / "static"
-    built.mount("/static", StaticFiles(directory=static), name="static")
-    return built
+def app(database: Database, _nobody_outside: None) -> FastAPI:
+    """The whole application, as the web role serves it."""
+    del database  # it must be there, with its settings, before the application is made
+    return create_app()
 
 
-@pytest.fixture
-def browser(app: FastAPI) -> Iterator[PlainBrowser]:
-    """A fresh browser without JavaScript, in Chinese."""
+@pytest.fixture(scope="module")
+def browsers(app: FastAPI) -> Iterator[Callable[..., PlainBrowser]]:
+    """Fresh browsers without JavaScript, in Chinese unless told."""
     with TestClient(app, base_url="http://localhost:8000") as client:
-        yield PlainBrowser(client)
+        yield lambda language="zh-CN": PlainBrowser(client, language)
 
 
 @pytest.fixture
-def other(app: FastAPI) -> Iterator[PlainBrowser]:
+def browser(browsers: Callable[..., PlainBrowser]) -> PlainBrowser:
+    """A fresh browser, in Chinese."""
+    return browsers()
+
+
+@pytest.fixture
+def other(browsers: Callable[..., PlainBrowser]) -> PlainBrowser:
     """Another browser, which we do not know."""
-    with TestClient(app, base_url="http://localhost:8000") as client:
-        yield PlainBrowser(client)
+    return browsers()
+
+
+@pytest.fixture(scope="module")
+def story(database: Database, browsers: Callable[..., PlainBrowser]) -> scene.Story:
+    """A borrower with a signed and paid-out loan, whose line stopped when an installment fell due."""
+    return scene.play(database, browsers())

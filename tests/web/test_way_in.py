@@ -47,6 +47,8 @@ def test_registration_sent_twice_opens_one_account(browser: PlainBrowser) -> Non
     }  # fmt: skip
     first = browser.send("POST", "/register", fields)
     again = browser.send("POST", "/register", fields)
+    assert first.status_code == 303, first.text
+    assert again.status_code == 303, again.text
     assert first.headers["location"] == again.headers["location"] == "/enrol"
     assert "set-cookie" in again.headers
 

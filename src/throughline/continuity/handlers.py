@@ -16,12 +16,14 @@ from throughline.kernel.i18n import N_, bilingual
 OUTCOMES = {
     "held": N_("A message by %(channel)s is held back: %(reason)s"),
     "suppressed": N_("A message by %(channel)s was not sent: %(reason)s"),
+    "accepted": N_("A message was handed over to the provider of %(channel)s."),
+    "read": N_("A message was read in the inbox."),
     "delivered": N_("A message was delivered by %(channel)s."),
     "failed": N_("A message by %(channel)s failed: %(reason)s"),
     "expired": N_("A message by %(channel)s came too late and was dropped: %(reason)s"),
     "unknown": N_("Whether a message by %(channel)s arrived is not known: %(reason)s"),
 }
-CHANNELS = {"sms": N_("SMS"), "email": N_("e-mail")}
+CHANNELS = {"sms": N_("SMS"), "email": N_("e-mail"), "inbox": N_("inbox"), "none": N_("any way")}
 
 
 @subscribe("line.state_changed.v1", name="continuity.line")

@@ -240,14 +240,18 @@ def end_case(
 
 def cap_case(session: Session, borrower_id: UUID, case_id: UUID, *, now: datetime) -> bool:
     """End a case whose outage outlasted its cap; False if there is nothing to end (any more)."""
-    case = session.get(ProtectionCase, (borrower_id, case_id), with_for_update=True)
-    if case is None or case.state != "granted" or case.last_day is None:
+    known = session.get(ProtectionCase, (borrower_id, case_id))
+    if known is None:
+        return False
+    # The episode first, as everywhere: a return of the line in the same moment waits here.
+    episode = session.get_one(Episode, (borrower_id, known.episode_id), with_for_update=True)
+    case = session.get_one(ProtectionCase, (borrower_id, case_id), with_for_update=True)
+    if case.state != "granted" or case.last_day is None:
         return False
     if lending.business_date(session) <= case.last_day:
         # The close of business lags behind the clock: the last day is not over in the books.
         _arm_cap(session, case, now + timedelta(hours=1))
         return False
-    episode = session.get_one(Episode, (borrower_id, case.episode_id), with_for_update=True)
     end_case(
         session,
         episode,

@@ -42,6 +42,7 @@ from throughline.lending.views import (
     loans_of,
     payoff,
     report_view,
+    transaction_rows,
 )
 from throughline.lending.writing import EventRefused
 
@@ -92,4 +93,5 @@ __all__ = [
     "revoke_variations",
     "source_of",
     "start_due_run",
+    "transaction_rows",
 ]

@@ -353,14 +353,14 @@ def event_rows(session: Session, loan_id: UUID, *, after_seq: int = 0, limit: in
     )
 
 
-def transaction_rows(session: Session, loan_id: UUID, *, limit: int = 200) -> list[TransactionRow]:
-    """What the events did to the books, every generation, oldest first. Raises LoanUnknown."""
+def transaction_rows(
+    session: Session, loan_id: UUID, *, after: UUID | None = None, limit: int = 200
+) -> list[TransactionRow]:
+    """A page of what the events did to the books, every generation, oldest first. Raises LoanUnknown."""
     loan = read_loan(session, loan_id).row
-    return list(
-        session.scalars(
-            select(TransactionRow)
-            .where(TransactionRow.borrower_id == loan.borrower_id, TransactionRow.loan_id == loan.id)
-            .order_by(TransactionRow.id)
-            .limit(limit)
-        )
+    query = select(TransactionRow).where(
+        TransactionRow.borrower_id == loan.borrower_id, TransactionRow.loan_id == loan.id
     )
+    if after is not None:
+        query = query.where(TransactionRow.id > after)
+    return list(session.scalars(query.order_by(TransactionRow.id).limit(limit)))

@@ -29,7 +29,7 @@ from throughline.lending.cache import (
     write_transactions,
 )
 from throughline.lending.checks import HistoryError, check
-from throughline.lending.history import LoanEvent
+from throughline.lending.history import EventType, LoanEvent
 from throughline.lending.models import LoanEventRow
 from throughline.lending.periods import ScheduleError
 from throughline.lending.state import LoanState, LoanStatus
@@ -125,7 +125,9 @@ def _check(file: LoanFile, event: LoanEvent, as_of: date) -> None:
         check(file.terms, file.events, event)
     except HistoryError as error:
         raise EventRefused(error.detail, field=error.field, reason=error.code, **error.params) from error
-    if event.variation is None and event.value_date > as_of:
+    # A pause may be granted ahead, and so may its last day be set ahead (the days to catch up).
+    ahead = event.variation is not None or event.type is EventType.END_VARIATIONS
+    if not ahead and event.value_date > as_of:
         raise EventRefused(N_("The value date lies in the future"), field="value_date")
 
 

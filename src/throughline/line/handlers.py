@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -9,6 +10,7 @@ from sqlalchemy.orm import Session
 from throughline.kernel import clock
 from throughline.kernel.events import StoredEvent, subscribe
 from throughline.line import service
+from throughline.line.signals import Signal
 from throughline.parties import service as parties
 from throughline.parties.contact import ContactKind
 from throughline.parties.purposes import Purpose
@@ -38,3 +40,16 @@ def on_consent_changed(session: Session, event: StoredEvent) -> None:
     for point in parties.contact_points(session, borrower_id):
         if point.kind == ContactKind.PHONE:
             service.register(session, borrower_id, point.id, now=clock.now())
+
+
+@subscribe("messaging.contact_signals.v1", name="line.receipts")
+def on_contact_signals(session: Session, event: StoredEvent) -> None:
+    """Receipts of SMS are a free sensor of the line, also where no carrier speaks to us."""
+    for said in event.payload["signals"]:
+        line_id = service.line_of_contact_point(session, UUID(said["contact_point_id"]))
+        if line_id is None:
+            continue  # nobody agreed that this line is watched
+        signal = Signal(
+            datetime.fromisoformat(said["observed_at"]), said["source"], said["provider"], said["code"], {}
+        )
+        service.ingest(session, line_id, [signal], now=clock.now())

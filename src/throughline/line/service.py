@@ -292,6 +292,11 @@ def view(session: Session, row: Line) -> LineView:
     )
 
 
+def line_of_contact_point(session: Session, contact_point_id: UUID) -> UUID | None:
+    """The watched line of a phone number's contact point, if there is one."""
+    return session.scalars(select(Line.id).where(Line.contact_point_id == contact_point_id)).one_or_none()
+
+
 def find_by_number(session: Session, number: str) -> Line | None:
     """The newest watched line of a phone number in E.164."""
     return session.scalars(

@@ -1,4 +1,4 @@
-"""HTTP of origination: a borrower's application from draft to money; applications and their reasons for staff."""
+"""HTTP of origination: a borrower's application from draft to money. Staff's part is in `api_staff`."""
 
 from __future__ import annotations
 
@@ -6,33 +6,29 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
-from throughline.compliance import service as compliance
 from throughline.contracts import service as contracts
 from throughline.identity.browsers import browser_of
-from throughline.kernel import clock, http
+from throughline.kernel import clock
 from throughline.kernel.http import (
     BorrowerId,
     Paged,
     PageParams,
     Reading,
-    StaffCaller,
     Writing,
     locale_of,
     paged,
     problems,
 )
-from throughline.kernel.i18n import Text
 from throughline.origination import service
-from throughline.origination.models import Application
-from throughline.origination.states import State
+from throughline.origination.api_documents import ApplicationOut, application_out
+from throughline.origination.api_staff import router as staff_router
 from throughline.risk import service as risk
 
 router = APIRouter(prefix="/api/v1", tags=["origination"])
-READER = [Depends(http.require_scope("origination:read"))]
 Amount = Annotated[int, Field(ge=0, le=10**12, description="Minor units a month")]
 WRITES = problems(401, 403, 404, 409, 422)
 
@@ -60,49 +56,6 @@ class SignIn(_Body):
     proof_id: UUID
 
 
-class HumanDecision(_Body):
-    """A person's decision on a referred application, with the reason that the borrower reads."""
-
-    approve: bool
-    reason_zh: Annotated[str, Field(min_length=1, max_length=500)]
-    reason_en: Annotated[str, Field(min_length=1, max_length=500)]
-
-
-class OfferOut(BaseModel):
-    """The offer: `annual_rate_percent` nominal, `apr_percent` with all costs (docs/compliance.md)."""
-
-    principal_minor: int
-    installments: int
-    annual_rate_percent: str
-    apr_percent: str
-
-
-class ReasonOut(BaseModel):
-    """One reason of a decision."""
-
-    code: str
-    text: Text
-
-
-class ApplicationOut(BaseModel):
-    """An application and where it stands. `reasons` are given when it was declined or referred."""
-
-    id: UUID
-    state: State
-    product_code: str
-    requested_minor: int
-    currency: str
-    installments: int
-    payee_account_id: UUID
-    offer: OfferOut | None
-    contract_id: UUID | None
-    loan_id: UUID | None
-    order_id: UUID | None
-    expires_at: datetime
-    created_at: datetime
-    reasons: list[ReasonOut]
-
-
 class ShowingOut(BaseModel):
     """The cost table, and how long it must stay open before it can be confirmed."""
 
@@ -122,36 +75,6 @@ class SignedOut(BaseModel):
     """The contract is concluded and the payout ordered."""
 
     loan_id: UUID
-
-
-class StepOut(BaseModel):
-    """One transition of an application."""
-
-    old: State | None
-    new: State
-    at: datetime
-    reason: Text
-
-
-class GateOut(BaseModel):
-    """One question to the dated rules with its answer and the rules that it went by."""
-
-    gate: str
-    outcome: str
-    on_date: str
-    verdicts: list[dict[str, Any]]
-
-
-class ApplicationStory(ApplicationOut):
-    """An application with its history, the scorecard's decision and the gates' answers."""
-
-    borrower_id: UUID
-    steps: list[StepOut]
-    decision: dict[str, Any] | None
-    gates: list[GateOut]
-
-
-# --- the borrower ----------------------------------------------------------------------------------
 
 
 @router.post(
@@ -191,7 +114,7 @@ def begin_application(body: NewApplicationIn, borrower_id: BorrowerId, write: Wr
 def my_applications(borrower_id: BorrowerId, session: Reading, page: PageParams) -> Paged[ApplicationOut]:
     """My applications, newest first."""
     rows = service.applications(session, borrower_id=borrower_id, after=page.after, limit=page.limit + 1)
-    return paged([_out(session, row) for row in rows], page, lambda row: row.id)
+    return paged([application_out(session, row) for row in rows], page, lambda row: row.id)
 
 
 @router.get("/me/applications/{application_id}", responses=problems(401, 403, 404, 422))
@@ -222,6 +145,7 @@ def open_costs(application_id: UUID, borrower_id: BorrowerId, request: Request, 
             application_id,
             locale=locale_of(request),
             device=browser_of(request).label,
+            channel="api",
             now=clock.now(),
             real_now=clock.real_now(),
         )
@@ -244,6 +168,16 @@ def confirm_costs(application_id: UUID, borrower_id: BorrowerId, write: Writing)
         )
 
     return write.once(verb)
+
+
+@router.get("/me/applications/{application_id}/signing", responses=problems(401, 403, 404, 409, 422))
+def read_signing(application_id: UUID, borrower_id: BorrowerId, session: Reading) -> SigningOut:
+    """The drafted contract once more: signing can be taken up on another device."""
+    contract_id = service.application(session, borrower_id, application_id).contract_id
+    action = service.signing_action(session, borrower_id, application_id)
+    if contract_id is None:
+        raise RuntimeError("an application that is being signed has a contract")
+    return SigningOut(contract_id=contract_id, action=action)
 
 
 @router.post("/me/applications/{application_id}/sign", response_model=SignedOut, responses=WRITES)
@@ -275,90 +209,8 @@ def withdraw_application(application_id: UUID, borrower_id: BorrowerId, write: W
     return write.once(verb)
 
 
-# --- staff -----------------------------------------------------------------------------------------
-
-
-@router.get("/applications", responses=problems(401, 403, 422), dependencies=READER)
-def list_applications(
-    session: Reading,
-    page: PageParams,
-    borrower_id: Annotated[UUID | None, Query(description="Only of this borrower")] = None,
-) -> Paged[ApplicationOut]:
-    """Applications, newest first."""
-    rows = service.applications(session, borrower_id=borrower_id, after=page.after, limit=page.limit + 1)
-    return paged([_out(session, row) for row in rows], page, lambda row: row.id)
-
-
-@router.get("/applications/{application_id}", responses=problems(401, 403, 404, 422), dependencies=READER)
-def read_application(application_id: UUID, session: Reading) -> ApplicationStory:
-    """One application: each step, the decision with its reasons, and every gate's answer."""
-    row = service.application_of_staff(session, application_id)
-    decision = risk.decision(session, row.borrower_id, row.decision_id) if row.decision_id else None
-    asked = compliance.decisions_of(session, subject=f"application:{row.id}")
-    return ApplicationStory(
-        **_out(session, row).model_dump(),
-        borrower_id=row.borrower_id,
-        steps=[
-            StepOut.model_validate(step, from_attributes=True)
-            for step in service.steps(session, application_id)
-        ],
-        decision=service.decision_document(decision) if decision else None,
-        gates=[
-            GateOut(
-                gate=one.gate, outcome=one.outcome, on_date=one.on_date.isoformat(), verdicts=one.verdicts
-            )
-            for one in asked
-        ],
-    )
-
-
-@router.post(
-    "/applications/{application_id}/decision",
-    response_model=ApplicationOut,
-    responses=problems(401, 403, 404, 409, 422),
-    dependencies=[Depends(http.require_scope("origination:write"))],
-)
-def decide_application(
-    application_id: UUID, body: HumanDecision, caller: StaffCaller, write: Writing
-) -> Response:
-    """A person decides about a referred application."""
-
-    def verb(session: Session) -> BaseModel:
-        row = service.decide_referred(
-            session,
-            application_id,
-            approve=body.approve,
-            reason={"zh-CN": body.reason_zh, "en": body.reason_en},
-            staff_id=caller.id,
-            now=clock.now(),
-        )
-        return _out(session, row)
-
-    return write.once(verb)
-
-
 def _mine(session: Session, borrower_id: UUID, application_id: UUID) -> ApplicationOut:
-    return _out(session, service.application(session, borrower_id, application_id))
+    return application_out(session, service.application(session, borrower_id, application_id))
 
 
-def _out(session: Session, row: Application) -> ApplicationOut:
-    reasons: list[ReasonOut] = []
-    if row.decision_id and row.state in {State.DECLINED, State.REFERRED}:
-        found = risk.decision(session, row.borrower_id, row.decision_id).reasons
-        reasons = [ReasonOut(code=reason.code, text=reason.text) for reason in found]
-    return ApplicationOut(
-        id=row.id,
-        state=State(row.state),
-        product_code=row.product_code,
-        requested_minor=row.requested_minor,
-        currency=row.currency,
-        installments=row.installments,
-        payee_account_id=row.payee_account_id,
-        offer=OfferOut(**row.offer) if row.offer else None,
-        contract_id=row.contract_id,
-        loan_id=row.loan_id,
-        order_id=row.order_id,
-        expires_at=row.expires_at,
-        created_at=row.created_at,
-        reasons=reasons,
-    )
+router.include_router(staff_router)

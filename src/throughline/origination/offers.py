@@ -8,7 +8,7 @@ from decimal import Decimal
 from sqlalchemy.orm import Session
 
 from throughline.contracts import service as contracts
-from throughline.kernel.i18n import N_, bilingual
+from throughline.kernel.i18n import N_, Text, bilingual
 from throughline.kernel.jobs import set_timer
 from throughline.origination import drafts, gates
 from throughline.origination.models import Application
@@ -25,9 +25,13 @@ def make(
     *,
     principal_minor: int,
     annual_rate_percent: Decimal,
+    reason: Text | None = None,
     now: datetime,
 ) -> None:
-    """Draft schedule and cost table of the offer; a cap that forbids it declines the application instead."""
+    """Draft schedule and cost table of the offer; a cap that forbids it declines the application instead.
+
+    `reason`: what a person who approved it says; without it, that an offer was made.
+    """
     terms = drafts.offer_terms(
         session, application, principal_minor=principal_minor, annual_rate_percent=annual_rate_percent
     )
@@ -39,13 +43,13 @@ def make(
         "apr_percent": table.apr_percent,
     }
     if gates.offer(session, application, now=now).outcome == "block":
-        reason = bilingual(N_("No offer could be made that the law of today allows."))
-        move(session, application, State.DECLINED, reason, now=now)
+        forbidden = bilingual(N_("No offer could be made that the law of today allows."))
+        move(session, application, State.DECLINED, forbidden, now=now)
         return
     application.cost_table_id = table.id
     application.expires_at = now + OPEN_FOR
     expire_later(session, application)
-    move(session, application, State.OFFERED, bilingual(N_("An offer was made.")), now=now)
+    move(session, application, State.OFFERED, reason or bilingual(N_("An offer was made.")), now=now)
 
 
 def expire_later(session: Session, application: Application) -> None:

@@ -56,6 +56,7 @@ def decide_referred(
             application,
             principal_minor=application.requested_minor,
             annual_rate_percent=risk.highest_rate_percent(),
+            reason=reason,
             now=now,
         )
     else:

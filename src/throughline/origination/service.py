@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -24,10 +24,18 @@ from throughline.kernel.settings import settings
 from throughline.lending import service as lending
 from throughline.line import service as line
 from throughline.origination import drafts, gates, notices, offers
-from throughline.origination.models import Application, Step
+from throughline.origination.models import Application
 from throughline.origination.referral import decide_referred
 from throughline.origination.states import State
-from throughline.origination.transitions import ApplicationUnknown, move, record, take
+from throughline.origination.transitions import ApplicationUnknown, WrongState, move, record, take
+from throughline.origination.views import (
+    application,
+    application_of_staff,
+    applications,
+    decision_document,
+    last_reason,
+    steps,
+)
 from throughline.parties import service as parties
 from throughline.parties.purposes import Purpose
 from throughline.payments import service as payments
@@ -39,6 +47,7 @@ __all__ = [
     "ConsentMissing",
     "FactorsMissing",
     "NewApplication",
+    "WrongState",
     "application",
     "application_of_staff",
     "applications",
@@ -46,6 +55,7 @@ __all__ = [
     "decide_referred",
     "decision_document",
     "expire",
+    "last_reason",
     "on_disbursed",
     "on_payout_failed",
     "show_costs",
@@ -125,7 +135,7 @@ def start(session: Session, borrower_id: UUID, new: NewApplication, *, now: date
             expires_at=now + offers.OPEN_FOR,
             created_at=now,
         )
-        .on_conflict_do_nothing(index_elements=["borrower_id"], index_where=Application.is_open)
+        .on_conflict_do_nothing(index_elements=["borrower_id"], index_where=text("is_open"))
         .returning(Application.id)
     ).first()
     if added is None:
@@ -201,6 +211,7 @@ def show_costs(
     *,
     locale: str,
     device: str,
+    channel: str = "web",
     now: datetime,
     real_now: datetime,
 ) -> contracts.Showing:
@@ -215,7 +226,7 @@ def show_costs(
         session,
         borrower_id,
         application.cost_table_id,
-        channel="web",
+        channel=channel,
         locale=locale,
         device=device,
         now=real_now,
@@ -253,10 +264,12 @@ def confirm_costs(
 
 def signing_action(session: Session, borrower_id: UUID, application_id: UUID) -> dict[str, Any]:
     """What the borrower's factor signs: it names the contract by the hash of its bytes."""
-    application = take(session, borrower_id, application_id, State.SIGNING)
-    if application.contract_id is None:
+    found = application(session, borrower_id, application_id)
+    if found.state != State.SIGNING:
+        raise WrongState(found.state)
+    if found.contract_id is None:
         raise RuntimeError("an application that is being signed has a contract")
-    return contracts.signing_action(session, borrower_id, application.contract_id)
+    return contracts.signing_action(session, borrower_id, found.contract_id)
 
 
 def sign(
@@ -369,63 +382,6 @@ def on_payout_failed(session: Session, borrower_id: UUID, loan_id: UUID, *, now:
     )
 
 
-# --- reading ---------------------------------------------------------------------------------------
-
-
-def application(session: Session, borrower_id: UUID, application_id: UUID) -> Application:
-    """One application of a borrower. Raises ApplicationUnknown."""
-    found = session.get(Application, (borrower_id, application_id))
-    if found is None:
-        raise ApplicationUnknown
-    return found
-
-
-def application_of_staff(session: Session, application_id: UUID) -> Application:
-    """One application of anybody. Raises ApplicationUnknown."""
-    found = session.scalars(select(Application).where(Application.id == application_id)).one_or_none()
-    if found is None:
-        raise ApplicationUnknown
-    return found
-
-
-def decision_document(made: risk.DecisionRecord) -> dict[str, Any]:
-    """The scorecard's decision as JSON: score, probability of default, price, reasons, versions."""
-    rate = made.annual_rate_percent
-    return {
-        "id": str(made.id),
-        "outcome": made.outcome,
-        "grade": made.grade,
-        "score": made.score,
-        "pd": str(made.pd),
-        "limit_minor": made.limit_minor,
-        "annual_rate_percent": str(rate) if rate is not None else None,
-        "reasons": [{"code": reason.code, "text": reason.text} for reason in made.reasons],
-        "scorecard": made.versions[0],
-        "policy": made.versions[1],
-    }
-
-
-def applications(
-    session: Session, *, borrower_id: UUID | None, after: UUID | None, limit: int
-) -> list[Application]:
-    """A page of applications, newest first; of one borrower or of all."""
-    query = select(Application)
-    if borrower_id is not None:
-        query = query.where(Application.borrower_id == borrower_id)
-    if after is not None:
-        query = query.where(Application.id < after)
-    return list(session.scalars(query.order_by(Application.id.desc()).limit(limit)))
-
-
-def steps(session: Session, application_id: UUID, *, limit: int = 100) -> list[Step]:
-    """The history of an application, oldest first."""
-    return list(
-        session.scalars(
-            select(Step).where(Step.application_id == application_id).order_by(Step.seq).limit(limit)
-        )
-    )
-
-
 def _by_loan(session: Session, borrower_id: UUID, loan_id: UUID) -> Application | None:
     return session.scalars(
         select(Application)
@@ -435,10 +391,10 @@ def _by_loan(session: Session, borrower_id: UUID, loan_id: UUID) -> Application 
 
 
 def _facts(session: Session, application: Application) -> risk.ApplicationFacts:
-    text = crypto.open_sealed(
+    facts = crypto.open_sealed(
         session, application.borrower_id, _facts_place(application.id), application.facts
     )
-    return risk.ApplicationFacts(**json.loads(text))
+    return risk.ApplicationFacts(**json.loads(facts))
 
 
 def _facts_place(application_id: UUID) -> str:

@@ -49,7 +49,8 @@ def move(session: Session, application: Application, new: State, reason: Text, *
     if not may_move(State(old), new):
         raise WrongState(old)
     application.state = new
-    application.is_open = new in OPEN
+    # A payout that comes back opens its application again, unless the borrower has begun another since.
+    application.is_open = new in OPEN and (application.is_open or not _another_open(session, application))
     record(session, application, old, new, reason, now=now)
 
 
@@ -79,3 +80,12 @@ def record(
         aggregate_id=application.id,
         borrower_id=application.borrower_id,
     )
+
+
+def _another_open(session: Session, application: Application) -> bool:
+    query = select(Application.id).where(
+        Application.borrower_id == application.borrower_id,
+        Application.id != application.id,
+        Application.is_open,
+    )
+    return session.execute(query.limit(1)).first() is not None

@@ -87,8 +87,7 @@ def score(card: Scorecard, facts: Mapping[str, Decimal]) -> Score:
     """Points and probability for complete facts. KeyError names a missing one."""
     total = card.base_points
     lost: dict[str, int] = {}
-    for characteristic in card.characteristics:
-        points = characteristic.points(facts[characteristic.name])
+    for characteristic, points in points_of(card, facts):
         total += points
         lost[characteristic.group] = lost.get(characteristic.group, 0) + characteristic.best - points
     # Ties go by the name of the group, so that the same facts always give the same first reason.
@@ -96,6 +95,11 @@ def score(card: Scorecard, facts: Mapping[str, Decimal]) -> Score:
         sorted(((group, n) for group, n in lost.items() if n > 0), key=lambda item: (-item[1], item[0]))
     )
     return Score(total, probability(total), ranked)
+
+
+def points_of(card: Scorecard, facts: Mapping[str, Decimal]) -> list[tuple[Characteristic, int]]:
+    """What each characteristic gave. KeyError names a missing fact."""
+    return [(one, one.points(facts[one.name])) for one in card.characteristics]
 
 
 def probability(points: int) -> Decimal:

@@ -27,10 +27,13 @@ __all__ = [
     "ApplicationFacts",
     "DecisionRecord",
     "FactsInvalid",
+    "Points",
     "Reason",
     "decide",
     "decision",
+    "decision_row",
     "decisions",
+    "points",
     "replay",
 ]
 
@@ -66,6 +69,16 @@ class DecisionRecord:
     annual_rate_percent: Decimal | None
     reasons: tuple[Reason, ...]
     versions: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """What one characteristic of the card gave, and the most that it can give."""
+
+    characteristic: str
+    group: str
+    points: int
+    best: int
 
 
 def decide(
@@ -139,7 +152,7 @@ def highest_rate_percent() -> Decimal:
 
 def replay(session: Session, row: RiskDecision) -> bool:
     """Make a stored decision again from its snapshot and versions; True if it is the same in every bit."""
-    snapshot = json.loads(crypto.open_sealed(session, row.borrower_id, _place(row.id), row.snapshot))
+    snapshot = _snapshot(session, row)
     judged, scored = _judge(snapshot, row.scorecard, row.policy)
     return (
         hashlib.sha256(rfc8785.dumps(snapshot)).hexdigest() == row.snapshot_hash
@@ -159,6 +172,23 @@ def decision(session: Session, borrower_id: UUID, decision_id: UUID) -> Decision
     if row is None:
         raise DecisionUnknown
     return record(row)
+
+
+def decision_row(session: Session, decision_id: UUID) -> RiskDecision:
+    """A stored decision about anybody, for staff. Raises DecisionUnknown."""
+    row = session.scalars(select(RiskDecision).where(RiskDecision.id == decision_id)).one_or_none()
+    if row is None:
+        raise DecisionUnknown
+    return row
+
+
+def points(session: Session, row: RiskDecision) -> list[Points]:
+    """The points of a stored decision by characteristic, in the order of its card."""
+    card = scorecard.shipped(row.scorecard)
+    return [
+        Points(one.name, one.group, given, one.best)
+        for one, given in scorecard.points_of(card, _derived(_snapshot(session, row)))
+    ]
 
 
 def decisions(session: Session, *, after: UUID | None, limit: int) -> list[RiskDecision]:
@@ -191,14 +221,24 @@ def age_on(birth_date: date, on: date) -> int:
 
 
 def _judge(snapshot: dict[str, Any], card: str, tables: str) -> tuple[policy.Judgement, scorecard.Score]:
-    numbers = derived(
+    numbers = _derived(snapshot)
+    scored = scorecard.score(scorecard.shipped(card), numbers)
+    return policy.judge(policy.shipped(tables), numbers, scored), scored
+
+
+def _derived(snapshot: dict[str, Any]) -> dict[str, Decimal]:
+    return derived(
         ApplicationFacts(**snapshot["facts"]),
         age_years=snapshot["age_years"],
         principal_minor=snapshot["principal_minor"],
         installment_minor=snapshot["installment_minor"],
     )
-    scored = scorecard.score(scorecard.shipped(card), numbers)
-    return policy.judge(policy.shipped(tables), numbers, scored), scored
+
+
+def _snapshot(session: Session, row: RiskDecision) -> dict[str, Any]:
+    text = crypto.open_sealed(session, row.borrower_id, _place(row.id), row.snapshot)
+    found: dict[str, Any] = json.loads(text)
+    return found
 
 
 def _place(decision_id: UUID) -> str:

@@ -13,7 +13,7 @@ from throughline.identity import service as identity
 from throughline.kernel import clock, http, rooms
 from throughline.kernel.db import database
 from throughline.kernel.http import Caller
-from throughline.web import headers, health, openapi
+from throughline.web import headers, health, lost, openapi
 from throughline.web.borrower import pages as borrower_pages
 from throughline.web.console import pages as console_pages
 
@@ -33,6 +33,7 @@ def create_app() -> FastAPI:
         license_info={"name": "Apache-2.0"},
     )
     http.install(app, authenticate=_authenticate)
+    lost.install(app)
     headers.install(app)
     health.install(app)
     for module in rooms.load("api"):

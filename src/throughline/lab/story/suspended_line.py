@@ -395,13 +395,13 @@ def _held(stage: Stage) -> str | None:
 
 
 def _receipt(stage: Stage, kind: str) -> dict[str, Any] | None:
-    records = stage.other.get("/me/records")["items"]
+    records = stage.other.get("/notary/records")["items"]
     return next((row for row in records if row["kind"] == kind and row["leaf_index"] is not None), None)
 
 
 def _verify(stage: Stage, record: dict[str, Any]) -> Lines:
     """Check the receipt with the one file that travels with it, in an empty folder and an isolated Python."""
-    data = stage.other.bytes_of(f"/me/records/{record['id']}/receipt.zip")
+    data = stage.other.bytes_of(f"/notary/records/{record['id']}/receipt.zip")
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(io.BytesIO(data)) as archive:
         archive.extractall(folder)
         (program,) = Path(folder).rglob("verify.py")

@@ -31,6 +31,15 @@ FIELDS = {
     "email": N_("e-mail"),
     "web_push": N_("browser notices"),
 }
+# Which part of the platform read something, in words for the person it belongs to.
+READERS = {
+    "platform": N_("registration"),
+    "line": N_("outage protection"),
+    "messaging": N_("sending messages"),
+    "origination": N_("credit decision"),
+    "contracts": N_("contract"),
+    "payments": N_("payments"),
+}
 PURPOSES = {
     Purpose.IDENTITY: N_("identity check"),
     Purpose.CREDIT: N_("credit decision"),
@@ -65,6 +74,7 @@ def account_page(
         contact_points=parties.contact_points(session, borrower_id),
         reads=reads[:READS],
         fields=FIELDS,
+        readers=READERS,
         purposes={purpose.value: text for purpose, text in PURPOSES.items()},
         after_id=reads[READS - 1].id if len(reads) > READS else None,
     )

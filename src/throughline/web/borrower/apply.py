@@ -29,7 +29,20 @@ PRODUCT = "cash-cn"
 NEW_ACCOUNT = "new"
 AMOUNTS = ("principal", "monthly_income", "monthly_debt", "monthly_living")
 WHOLE_NUMBERS = ("installments", "employment_months")
-BANKS = ("ICBC", "ABC", "BOC", "CCB", "BOCOM", "PSBC", "CMB", "CITIC", "SPDB", "CIB", "CMBC", "PAB")
+BANKS = {
+    "ICBC": N_("Industrial and Commercial Bank of China"),
+    "ABC": N_("Agricultural Bank of China"),
+    "BOC": N_("Bank of China"),
+    "CCB": N_("China Construction Bank"),
+    "BOCOM": N_("Bank of Communications"),
+    "PSBC": N_("Postal Savings Bank of China"),
+    "CMB": N_("China Merchants Bank"),
+    "CITIC": N_("China CITIC Bank"),
+    "SPDB": N_("Shanghai Pudong Development Bank"),
+    "CIB": N_("Industrial Bank"),
+    "CMBC": N_("China Minsheng Bank"),
+    "PAB": N_("Ping An Bank"),
+}
 MAX_DIGITS = 9
 
 # Problems that belong to one field of this form, whoever raised them.

@@ -8,17 +8,12 @@ from urllib.parse import quote
 from uuid import UUID
 
 from fastapi import Depends, Request, Response
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse
-from fastapi.routing import APIRoute
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from throughline.identity.service import LevelTooLow
-from throughline.kernel.db import connection_lost
-from throughline.kernel.errors import NotFound, Problem, Unavailable
+from throughline.kernel.errors import Problem
 from throughline.kernel.http import PUBLIC, AnyCaller, Caller, caller_of
-from throughline.web import forms, texts
+from throughline.web import forms, routes, texts
 
 
 class SeeOther(Exception):
@@ -29,11 +24,25 @@ class SeeOther(Exception):
         self.path = path
 
 
-class PageRoute(APIRoute):
-    """A route whose failures are pages: a problem in the reader's language, or the way to sign in."""
+class PageRoute(routes.PageRoute):
+    """A route of the borrower's pages: whoever must go elsewhere first is sent there."""
+
+    @staticmethod
+    def problem_page(request: Request, problem: Problem) -> Response:
+        """A problem as one of the borrower's pages."""
+        # Who is here is not asked again: asking may be what failed.
+        known: Caller = getattr(request.state, "caller", PUBLIC)
+        return texts.page(
+            request,
+            "borrower/problem.html",
+            status=problem.status,
+            problem=forms.explain(request, problem),
+            code=problem.code,
+            signed_in=known.kind == "borrower",
+        )
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The handler of the route with its failures turned into pages."""
+        """The handler that also follows `SeeOther`."""
         handle = super().get_route_handler()
 
         async def answer(request: Request) -> Response:
@@ -41,33 +50,8 @@ class PageRoute(APIRoute):
                 return await handle(request)
             except SeeOther as instead:
                 return RedirectResponse(instead.path, status_code=303)
-            except Problem as problem:
-                return _problem_page(request, problem)
-            except RequestValidationError:
-                # An id or a cursor that is none: the address leads nowhere.
-                return _problem_page(request, NotFound())
-            except (DBAPIError, PoolTimeout) as error:
-                if isinstance(error, DBAPIError) and not connection_lost(error):
-                    raise
-                return _problem_page(request, Unavailable())
 
         return answer
-
-
-def _problem_page(request: Request, problem: Problem) -> HTMLResponse:
-    # Who is here is not asked again: asking may be what failed.
-    known: Caller = getattr(request.state, "caller", PUBLIC)
-    answer = texts.page(
-        request,
-        "borrower/problem.html",
-        status=problem.status,
-        problem=forms.explain(request, problem),
-        code=problem.code,
-        signed_in=known.kind == "borrower",
-    )
-    if problem.status in {429, 503}:
-        answer.headers["Retry-After"] = "5"
-    return answer
 
 
 def borrower_here(request: Request, caller: AnyCaller) -> UUID:

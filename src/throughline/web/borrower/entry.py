@@ -13,7 +13,7 @@ from throughline.identity.browsers import browser_of, limit_registrations
 from throughline.kernel import clock
 from throughline.kernel.db import database
 from throughline.kernel.errors import Problem
-from throughline.kernel.http import AnyCaller, locale_of
+from throughline.kernel.http import PUBLIC, AnyCaller, locale_of
 from throughline.kernel.i18n import LOCALES
 from throughline.kernel.settings import settings
 from throughline.parties.purposes import CONSENT_TEXT_VERSION, CONSENT_TEXTS, Purpose
@@ -60,7 +60,7 @@ def register_page(request: Request) -> HTMLResponse:
 
 
 @router.post("/register")
-def register(request: Request, caller: AnyCaller, form: Form) -> Response:
+def register(request: Request, form: Form) -> Response:
     """Register, give consents, and open the short session in which the first factor is enrolled."""
     given = [purpose for purpose in CONSENTS if form.get(f"consent_{purpose.value}") == "yes"]
     locale = locale_of(request)
@@ -81,7 +81,8 @@ def register(request: Request, caller: AnyCaller, form: Form) -> Response:
 
     try:
         limit_registrations(request, now=clock.real_now())
-        borrower_id = UUID(forms.run_once(request, caller, form, verb))
+        # As nobody in particular: a repeat may already carry the cookie of the first answer.
+        borrower_id = UUID(forms.run_once(request, PUBLIC, form, verb))
     except Problem as problem:
         return _form(request, form, problem)
     return _to_enrolment(request, borrower_id)

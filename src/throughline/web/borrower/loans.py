@@ -14,6 +14,7 @@ from throughline.kernel.db import database
 from throughline.kernel.errors import Invalid, NotFound, Problem
 from throughline.kernel.http import AnyCaller, Reading
 from throughline.kernel.i18n import N_
+from throughline.kernel.settings import settings
 from throughline.lending import service as lending
 from throughline.lending.state import LoanStatus
 from throughline.payments import service as payments
@@ -91,10 +92,19 @@ def pay_page(request: Request, order_id: UUID, borrower_id: Borrower, session: R
         waiting=state in OPEN,
         ended=state in FINAL,
         qr=qr_image(order.code_url) if order.code_url and state in OPEN else "",
-        # A link that the page may offer: the provider's own scheme or a web address, nothing that runs.
-        link=order.code_url if (order.code_url or "").startswith(("weixin://", "https://")) else "",
+        link=offered_link(order.code_url, demo=settings().demo),
         loan_id=order.source.removeprefix("loan:"),
     )
+
+
+def offered_link(code_url: str | None, *, demo: bool) -> str:
+    """A link that the page may offer: the provider's own scheme or a web address, nothing that runs.
+
+    The simulator of the demo lives on this machine, without TLS.
+    """
+    simulator = ("http://localhost:", "http://127.0.0.1:") if demo else ()
+    allowed = ("weixin://", "https://", *simulator)
+    return code_url if code_url and code_url.startswith(allowed) else ""
 
 
 def _amount_minor(text: str, loan: lending.LoanView) -> int:
@@ -124,7 +134,7 @@ def _page(
         "loan.html",
         problem=problem,
         loan=loan,
-        status=STATUSES[loan.status],
+        standing=STATUSES[loan.status],
         amount=typed if typed is not None else money.from_minor(due_minor, loan.currency),
         may_repay=loan.status is LoanStatus.ACTIVE and loan.outstanding_minor > 0,
         cases=continuity.protections_of_loan(session, loan_id),

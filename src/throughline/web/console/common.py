@@ -7,14 +7,12 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import Depends, Request, Response
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse
-from fastapi.routing import APIRoute
 
-from throughline.kernel.errors import Forbidden, NotFound, Problem
+from throughline.kernel.errors import Forbidden, Problem
 from throughline.kernel.http import PUBLIC, AnyCaller, Caller, locale_of
 from throughline.kernel.i18n import N_
-from throughline.web import forms, texts
+from throughline.web import forms, routes, texts
 from throughline.web.console.labels import label
 
 # The sections of the navigation: path, scope that shows it, name.
@@ -34,11 +32,17 @@ class SignInFirst(Exception):
     """Nobody of the staff is signed in here."""
 
 
-class ConsoleRoute(APIRoute):
-    """A route whose failures are console pages; whoever is not signed in is sent to sign in and back."""
+class ConsoleRoute(routes.PageRoute):
+    """A route of the console: whoever is not signed in is sent to sign in and back."""
+
+    @staticmethod
+    def problem_page(request: Request, problem: Problem) -> Response:
+        """A problem as a page of the console."""
+        said = forms.explain(request, problem)
+        return show(request, "problem.html", status=problem.status, problem=said, code=problem.code)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The handler of the route with its failures turned into pages."""
+        """The handler that also sends to the sign-in page."""
         handle = super().get_route_handler()
 
         async def answer(request: Request) -> Response:
@@ -47,23 +51,8 @@ class ConsoleRoute(APIRoute):
             except SignInFirst:
                 back = request.url.path if request.method == "GET" else "/console"
                 return RedirectResponse(f"/console/sign-in?next={quote(back, safe='/')}", status_code=303)
-            except Problem as problem:
-                return _problem_page(request, problem)
-            except RequestValidationError:
-                # An id, a date or a cursor that is none: the address leads nowhere.
-                return _problem_page(request, NotFound())
 
         return answer
-
-
-def _problem_page(request: Request, problem: Problem) -> HTMLResponse:
-    return show(
-        request,
-        "problem.html",
-        status=problem.status,
-        problem=forms.explain(request, problem),
-        code=problem.code,
-    )
 
 
 def show(request: Request, template: str, /, *, status: int = 200, **context: Any) -> HTMLResponse:

@@ -42,6 +42,7 @@ SIMULATORS = (
     Simulator(N_("Bank: payments"), "http://localhost:8101/control/payments"),
     Simulator(N_("WeChat Pay: trades"), "http://localhost:8102/control/trades"),
     Simulator(N_("Carrier: numbers"), "http://localhost:8103/control/numbers"),
+    Simulator(N_("SMS centre: text messages"), "http://localhost:8104/"),
     Simulator(N_("Mailbox of the borrowers"), "http://localhost:8105/"),
 )
 

@@ -1,14 +1,17 @@
-"""The figures of the dashboard, each one query over all borrowers."""
+"""The figures of the console, each one query over all borrowers."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from throughline.continuity.models import Episode
+from throughline.kernel.errors import NotFound
 from throughline.ledger import service as ledger
 from throughline.lending.models import DelinquencyRow, LoanRow
 
@@ -86,10 +89,24 @@ def queue_figures(session: Session) -> QueueFigures:
 
 def book_sums(session: Session) -> list[BookSum]:
     """Debits and credits of each currency; they are equal, or the books are wrong."""
+    return sums_of(ledger.trial_balance(session))
+
+
+def sums_of(balances: Iterable[ledger.Balance]) -> list[BookSum]:
+    """The two sides of a trial balance, by currency."""
     sums: dict[str, BookSum] = {}
-    for row in ledger.trial_balance(session):
+    for row in balances:
         known = sums.get(row.currency, BookSum(row.currency, 0, 0))
         sums[row.currency] = BookSum(
             row.currency, known.debit_minor + row.debit_minor, known.credit_minor + row.credit_minor
         )
     return list(sums.values())
+
+
+def entry(session: Session, entry_id: UUID) -> ledger.PostedEntry:
+    """One entry of the books. Raises `NotFound`."""
+    before = UUID(int=max(0, entry_id.int - 1))  # the ledger pages by id: the next after this is the one
+    for found in ledger.entries(session, after=before, limit=1):
+        if found.id == entry_id:
+            return found
+    raise NotFound

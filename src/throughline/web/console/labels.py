@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from throughline.kernel.i18n import N_, gettext
+from throughline.web.console.words import SUBJECTS
 
 _LINE = {
     "active": N_("in service"),
@@ -99,16 +100,17 @@ _PURPOSES = {
     "loan_contact": N_("contact about the loan"),
     "marketing": N_("marketing"),
 }
-# Some words serve two subjects (an "active" line and an "active" loan), which is why loans have their own.
-_LOAN_STATUS = {"active": N_("being repaid")}
-
 _WORDS = _LINE | _CASES | _STEPS | _MONEY | _JOBS | _PURPOSES
 
 
 def label(code: str | None, locale: str) -> str:
-    """The word for a code in the reader's language; the code itself where there is none, a dash for nothing."""
+    """The word for a code in the reader's language; the code itself where there is none, a dash for nothing.
+
+    "<subject>:<code>" asks for the word of a subject first: an "active" line is not an "active" loan.
+    """
     if code is None:
         return "–"
-    kind, _, rest = code.partition(":")
-    word = _LOAN_STATUS.get(rest) or _WORDS.get(rest) if kind == "loan" else _WORDS.get(code)
-    return gettext(word, locale) if word else (rest if kind == "loan" else code)
+    subject, _, rest = code.rpartition(":")
+    word = SUBJECTS[subject].get(rest) if subject in SUBJECTS else None
+    word = word or _WORDS.get(rest if subject in SUBJECTS else code)
+    return gettext(word, locale) if word else (rest if subject in SUBJECTS else code)

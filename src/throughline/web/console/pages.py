@@ -4,8 +4,30 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from throughline.web.console import auth, borrowers, dashboard, jobs
+from throughline.web.console import (
+    applications,
+    auth,
+    borrowers,
+    dashboard,
+    episodes,
+    jobs,
+    ledger,
+    loans,
+    messages,
+    payments,
+)
 
 router = APIRouter(include_in_schema=False)
-for module in (auth, dashboard, borrowers, jobs):
-    router.include_router(module.router)
+for part in (
+    auth,
+    dashboard,
+    episodes,
+    borrowers,
+    applications,
+    loans,
+    payments,
+    messages,
+    ledger,
+    jobs,
+):
+    router.include_router(part.router)

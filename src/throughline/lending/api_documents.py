@@ -1,0 +1,128 @@
+"""A loan in JSON, as borrower and staff read it."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import Query
+from pydantic import BaseModel, Field
+
+from throughline.kernel.i18n import Text
+from throughline.lending import service
+from throughline.lending.state import LoanStatus
+
+OnDay = Annotated[date | None, Query(description="As of this day; today without it")]
+
+
+class NextDueOut(BaseModel):
+    """The oldest installment that is still open."""
+
+    nr: int
+    due_date: date
+    outstanding_minor: int
+
+
+class LoanSummaryOut(BaseModel):
+    """A loan in a list. `range` is its delinquency range; amounts in minor units."""
+
+    id: UUID
+    contract_id: UUID
+    product_code: str
+    status: LoanStatus
+    currency: str
+    principal_minor: int
+    outstanding_minor: int
+    annual_rate_percent: Decimal
+    disbursed_on: date | None
+    closed_on: date | None
+    next_due: NextDueOut | None
+    range: str | None
+
+
+class InstallmentOut(BaseModel):
+    """An installment: due, paid and still open, by component, in minor units."""
+
+    nr: int
+    from_date: date
+    due_date: date
+    principal_minor: int
+    interest_minor: int
+    fee_minor: int
+    penalty_minor: int
+    paid_minor: int
+    waived_minor: int
+    outstanding_minor: int
+    obligations_met_on: date | None
+
+
+class VariationOut(BaseModel):
+    """A dated change in force, such as a pause; the counting of the dates belongs to the kind (docs/lending.md)."""
+
+    kind: str
+    from_date: date
+    to_date: date
+
+
+class HoldOut(BaseModel):
+    """A hold on negative reports to a credit bureau; open without `until_date`."""
+
+    from_date: date
+    until_date: date | None
+    reason: Text
+    released_at: datetime | None
+
+
+class LoanOut(LoanSummaryOut):
+    """A loan as of a day. `past_due_days` is contractual, `delinquent_days` after grace and pauses."""
+
+    as_of: date
+    penalty_minor: int = Field(description="Penalty interest still open")
+    overpaid_minor: int
+    past_due_days: int
+    delinquent_days: int
+    delinquency_paused: bool
+    installments: list[InstallmentOut]
+    variations: list[VariationOut]
+    report_holds: list[HoldOut]
+
+
+def loan_out(view: service.LoanView) -> LoanOut:
+    """A loan as JSON."""
+    late = view.delinquency
+    summary: dict[str, Any] = {
+        name: getattr(view, name) for name in LoanSummaryOut.model_fields if name != "next_due"
+    }
+    return LoanOut(
+        **summary,
+        next_due=NextDueOut.model_validate(view.next_due, from_attributes=True) if view.next_due else None,
+        as_of=view.as_of,
+        penalty_minor=view.outstanding[3],
+        overpaid_minor=view.overpaid_minor,
+        past_due_days=late.past_due_days,
+        delinquent_days=late.delinquent_days,
+        delinquency_paused=late.paused,
+        installments=[
+            InstallmentOut(
+                nr=row.nr,
+                from_date=row.from_date,
+                due_date=row.due_date,
+                principal_minor=row.due[0],
+                interest_minor=row.due[1],
+                fee_minor=row.due[2],
+                penalty_minor=row.due[3],
+                paid_minor=sum(row.paid),
+                waived_minor=sum(row.waived),
+                outstanding_minor=row.outstanding_minor,
+                obligations_met_on=row.obligations_met_on,
+            )
+            for row in view.installments
+        ],
+        variations=[
+            VariationOut(kind=row.kind.value, from_date=row.from_date, to_date=row.to_date)
+            for row in view.variations
+        ],
+        report_holds=[HoldOut.model_validate(row, from_attributes=True) for row in view.holds],
+    )

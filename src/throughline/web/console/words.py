@@ -1,0 +1,146 @@
+"""Words for codes that mean something else from subject to subject. Asked for as "<subject>:<code>"."""
+
+from __future__ import annotations
+
+from throughline.kernel.i18n import N_
+
+LOAN = {"active": N_("being repaid"), "closed_obligations_met": N_("repaid")}
+
+PAYMENT = {
+    "unknown": N_("outcome not known"),
+    "job": N_("our own job"),
+    "answer": N_("the provider's answer to the call"),
+    "query": N_("the provider's answer to a query"),
+    "statement": N_("a line of the statement"),
+}
+
+MESSAGE = {
+    "open": N_("on its way"),
+    "read": N_("read by the borrower"),
+    "delivered": N_("delivered"),
+    "accepted": N_("taken by the provider"),
+    "held": N_("held until the line is back"),
+    "released": N_("covered by one catch-up message"),
+    "unknown": N_("outcome not known"),
+    "suppressed": N_("not sent on purpose"),
+    "planned": N_("its turn has not come"),
+    "ready": N_("ready to be sent"),
+    "sending": N_("being sent"),
+    "sent": N_("with the provider"),
+    "not_needed": N_("not needed any more"),
+    "prepared": N_("written down, not sent"),
+    "submitted": N_("the call has begun"),
+    "rejected_final": N_("refused for good"),
+    "rejected_retry": N_("refused for now"),
+    "throttled": N_("asked to slow down"),
+    "not_sent": N_("never left"),
+}
+
+CHANNEL = {"sms": N_("SMS"), "email": N_("e-mail"), "inbox": N_("inbox"), "web_push": N_("browser notices")}
+
+MESSAGE_CLASS = {
+    "otp": N_("one-time code"),
+    "safety": N_("safety"),
+    "receipt": N_("receipt"),
+    "continuity": N_("outage protection"),
+    "reminder": N_("reminder"),
+    "contract": N_("contract"),
+    "collection": N_("collection"),
+    "marketing": N_("marketing"),
+}
+
+SOURCE = {
+    "camara.subscription-status": N_("The carrier answered our question"),
+    "camara.device-reachability": N_("The carrier told us of reachability"),
+    "carrier.push": N_("The carrier told us of the line"),
+    "camara.number-recycling": N_("The carrier checked for a recycled number"),
+    "sms.receipt": N_("Receipt of an SMS"),
+    "app.heartbeat": N_("Sign of life of the app"),
+    "voice.sip": N_("A call"),
+}
+
+# Kinds of entries of an episode's timeline.
+ENTRY = {
+    "line": N_("Line"),
+    "episode_opened": N_("Episode"),
+    "episode_closed": N_("Episode"),
+    "protection_granted": N_("Protection"),
+    "protection_refused": N_("Protection"),
+    "protection_ended": N_("Protection"),
+    "signed_in": N_("Sign-in"),
+    "repayment": N_("Repayment"),
+}
+
+# Facts beside an entry, in the order in which they are read.
+DETAIL = {
+    "state": N_("Line state"),
+    "probability": N_("Probability"),
+    "rule": N_("Rule"),
+    "measures": N_("Measures"),
+    "last_day": N_("Last protected day"),
+    "loan": N_("Loan"),
+    "intent": N_("Message"),
+    "channel": N_("Channel"),
+    "methods": N_("Ways in"),
+    "level": N_("Level"),
+    "known_device": N_("Known device"),
+    "messages_released": N_("Held messages released"),
+    "amount_minor": N_("Amount in minor units"),
+    "order": N_("Payment"),
+}
+
+ACCOUNT = {
+    "loans_receivable": N_("Loans receivable"),
+    "interest_receivable": N_("Interest receivable"),
+    "fee_receivable": N_("Fees receivable"),
+    "penalty_receivable": N_("Penalties receivable"),
+    "payout_clearing": N_("Payout clearing"),
+    "collection_clearing": N_("Collection clearing"),
+    "overpayment_liability": N_("Overpayments owed to borrowers"),
+    "interest_income": N_("Interest income"),
+    "fee_income": N_("Fee income"),
+    "penalty_income": N_("Penalty income"),
+    "income_reversal_interest": N_("Interest income reversed"),
+    "income_reversal_fee": N_("Fee income reversed"),
+    "income_reversal_penalty": N_("Penalty income reversed"),
+    "credit_loss": N_("Credit loss"),
+    "credit_loss_fraud": N_("Credit loss by fraud"),
+    "recoveries": N_("Recoveries"),
+    "goodwill_expense": N_("Goodwill"),
+    "bank": N_("Bank"),
+    "provider_balance": N_("Balance at the payment provider"),
+    "provider_receivable": N_("Receivable from the payment provider"),
+    "payout_in_dispute": N_("Payouts in dispute"),
+    "rail_fees": N_("Payment fees"),
+    "unidentified_receipts": N_("Unidentified receipts"),
+    "refunds_payable": N_("Refunds payable"),
+    "reconciliation_suspense": N_("Reconciliation suspense"),
+    "migration_clearing": N_("Migration clearing"),
+    "asset": N_("asset"),
+    "liability": N_("liability"),
+    "income": N_("income"),
+    "expense": N_("expense"),
+}
+
+DIRECTION = {"out": N_("money out"), "in": N_("money in")}
+
+GATE = {
+    "decision": N_("Credit decision"),
+    "offer": N_("Offer"),
+    "pre_sign": N_("Before signing"),
+    "payout": N_("Payout"),
+}
+
+SUBJECTS = {
+    "loan": LOAN,
+    "payment": PAYMENT,
+    "message": MESSAGE,
+    "channel": CHANNEL,
+    "class": MESSAGE_CLASS,
+    "source": SOURCE,
+    "entry": ENTRY,
+    "detail": DETAIL,
+    "account": ACCOUNT,
+    "gate": GATE,
+    "direction": DIRECTION,
+}
