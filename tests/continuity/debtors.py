@@ -48,6 +48,7 @@ class Debtor:
             contact_point_id=self.borrower.phone,
             state=state,
             probability=probability,
+            cannot_receive=probability,
             since=noon(since) if since else clock.now(),
             reason=REASON,
             evidence=["camara:1"],

@@ -18,7 +18,9 @@ READER = [Depends(require_scope("continuity:read"))]
 
 
 class EpisodeOut(BaseModel):
-    """An outage of a line. `probability` is of `line_state`, as it was believed last."""
+    """An outage of a line. `probability` is of `line_state`, as it was believed last;
+    `cannot_receive` that nothing arrives, whichever outage it is: what protection goes by.
+    """
 
     id: UUID
     borrower_id: UUID
@@ -26,6 +28,7 @@ class EpisodeOut(BaseModel):
     state: Literal["open", "closed"]
     line_state: str
     probability: str
+    cannot_receive: str
     dark_since: datetime
     back_at: datetime | None
     opened_at: datetime

@@ -38,6 +38,7 @@ def on_line_state_changed(session: Session, event: StoredEvent) -> None:
             contact_point_id=UUID(said["contact_point_id"]),
             state=said["new"],
             probability=said["probability"],
+            cannot_receive=said["cannot_receive"],
             since=datetime.fromisoformat(said["since"]),
             reason=said["reason"],
             evidence=said["evidence"],

@@ -29,7 +29,8 @@ class Episode(Base):
     contact_point_id: Mapped[UUID]
     state: Mapped[str]  # open | closed
     line_state: Mapped[str]
-    probability: Mapped[str]
+    probability: Mapped[str]  # of line_state
+    cannot_receive: Mapped[str]  # that nothing arrives, whichever outage it is: what protection goes by
     dark_since: Mapped[Instant]
     back_at: Mapped[Instant | None]
     opened_at: Mapped[Instant]

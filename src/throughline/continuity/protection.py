@@ -65,7 +65,7 @@ def protect(
     verdict = policy.judge(
         policy.shipped_rules(),
         line_state=episode.line_state,
-        probability_percent=int(Decimal(episode.probability) * 100),
+        probability_percent=int(Decimal(episode.cannot_receive) * 100),
         dark_from=clock.local_date(episode.dark_since, settings().zone),
         due_date=due_date,
         today=lending.business_date(session),

@@ -55,6 +55,7 @@ class LineNews:
     contact_point_id: UUID
     state: str
     probability: str
+    cannot_receive: str
     since: datetime
     reason: Text
     evidence: list[str]
@@ -85,6 +86,7 @@ def _open(session: Session, news: LineNews, *, now: datetime) -> UUID:
             state="open",
             line_state=news.state,
             probability=news.probability,
+            cannot_receive=news.cannot_receive,
             dark_since=news.since,
             opened_at=now,
             evidence=news.evidence,
@@ -113,7 +115,12 @@ def _open(session: Session, news: LineNews, *, now: datetime) -> UUID:
         "line",
         news.reason,
         at=news.since,
-        details={"state": news.state, "probability": news.probability, "evidence": news.evidence},
+        details={
+            "state": news.state,
+            "probability": news.probability,
+            "cannot_receive": news.cannot_receive,
+            "evidence": news.evidence,
+        },
     )
     chronicle.note(
         session,
@@ -130,6 +137,7 @@ def _open(session: Session, news: LineNews, *, now: datetime) -> UUID:
             "episode": str(episode.id),
             "line_state": news.state,
             "probability": news.probability,
+            "cannot_receive": news.cannot_receive,
             "since": news.since.isoformat(),
             "evidence": news.evidence,
         },
@@ -141,10 +149,12 @@ def _open(session: Session, news: LineNews, *, now: datetime) -> UUID:
 
 def _deepen(session: Session, episode: Episode, news: LineNews, *, now: datetime) -> None:
     """The outage goes on in another state, or is believed more strongly: keep the evidence, judge again."""
-    if (episode.line_state, episode.probability) == (news.state, news.probability):
+    heard = (news.state, news.probability, news.cannot_receive)
+    if (episode.line_state, episode.probability, episode.cannot_receive) == heard:
         return
     episode.line_state = news.state
     episode.probability = news.probability
+    episode.cannot_receive = news.cannot_receive
     episode.evidence = [*episode.evidence, *(one for one in news.evidence if one not in episode.evidence)][
         -50:
     ]
@@ -155,7 +165,12 @@ def _deepen(session: Session, episode: Episode, news: LineNews, *, now: datetime
         "line",
         news.reason,
         at=now,
-        details={"state": news.state, "probability": news.probability, "evidence": news.evidence},
+        details={
+            "state": news.state,
+            "probability": news.probability,
+            "cannot_receive": news.cannot_receive,
+            "evidence": news.evidence,
+        },
     )
     protection.protect_what_falls_due(session, episode, now=now)
 
@@ -170,7 +185,12 @@ def _close(session: Session, episode: Episode, news: LineNews, *, now: datetime)
         "line",
         news.reason,
         at=news.since,
-        details={"state": news.state, "probability": news.probability, "evidence": news.evidence},
+        details={
+            "state": news.state,
+            "probability": news.probability,
+            "cannot_receive": news.cannot_receive,
+            "evidence": news.evidence,
+        },
     )
     back_on = clock.local_date(news.since, settings().zone)
     cases = session.scalars(

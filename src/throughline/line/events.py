@@ -12,7 +12,10 @@ from throughline.kernel.i18n import Text
 
 @dataclass(frozen=True, slots=True)
 class LineStateChanged:
-    """The public state of a line changed. `probability` is of the new state, 0-1 with four decimals."""
+    """The public state of a line changed. `probability` is of the new state, 0-1 with four decimals.
+
+    `cannot_receive` is the belief that nothing reaches the line, whichever of its outages it is in.
+    """
 
     TYPE: ClassVar[str] = "line.state_changed.v1"
     line_id: UUID
@@ -21,6 +24,7 @@ class LineStateChanged:
     old: str
     new: str
     probability: str
+    cannot_receive: str
     since: datetime
     reason: Text
     evidence: list[str]

@@ -224,6 +224,7 @@ def _tell_state(
             old,
             line.state,
             line.probability,
+            f"{line_filter.cannot_receive(np.array(line.p)):.4f}",
             line.since,
             why,
             evidence,

@@ -216,8 +216,10 @@ def tell(stage: Stage) -> Lines:
     )
     day = _move_to(stage, date.fromisoformat(stage.due_date) + timedelta(days=3))
     loan = stage.first.get(f"/me/loans/{stage.loan_id}")
-    if loan["penalty_minor"] or loan["past_due_days"]:
-        raise StoryError(f"the protected loan has aged: {loan['penalty_minor']}, {loan['past_due_days']}")
+    if loan["penalty_minor"] or loan["delinquent_days"] or not loan["delinquency_paused"]:
+        raise StoryError(
+            f"the protected loan has aged: {loan['penalty_minor']} penalty, {loan['delinquent_days']} days"
+        )
     yield stage.say(
         N_(
             "It is %(day)s, three days after the due date: no penalty, no day of delay, no report to the bureau."

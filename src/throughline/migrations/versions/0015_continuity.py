@@ -25,6 +25,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String, nullable=False),
         sa.Column("line_state", sa.String, nullable=False),
         sa.Column("probability", sa.String, nullable=False),
+        sa.Column("cannot_receive", sa.String, nullable=False),
         sa.Column("dark_since", INSTANT, nullable=False),
         sa.Column("back_at", INSTANT),
         sa.Column("opened_at", INSTANT, nullable=False),

@@ -75,6 +75,7 @@ ENTRY = {
 DETAIL = {
     "state": N_("Line state"),
     "probability": N_("Probability"),
+    "cannot_receive": N_("That nothing arrives"),
     "rule": N_("Rule"),
     "measures": N_("Measures"),
     "last_day": N_("Last protected day"),
