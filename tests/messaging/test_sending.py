@@ -177,10 +177,12 @@ def test_the_deadline_wins_over_retries(
     sms.mode = "ServiceUnavailable"
     intent_id = ask(borrower, deadline=clock.now() + timedelta(minutes=20))
     run_jobs(rounds=1)
+    tried = sms.calls  # on a slow machine a retry may have come due within the round
     demo_clock(minutes=21)
     run_jobs(rounds=3)
     assert states(story(intent_id)) == [("sms", "expired"), ("email", "expired")]
-    assert (sms.calls, mail.mails) == (1, [])
+    assert tried >= 1
+    assert (sms.calls, mail.mails) == (tried, [])
     assert story(intent_id).intent.state == "expired"
 
 

@@ -9,9 +9,35 @@ from sqlalchemy import text
 from throughline.kernel import clock, jobs
 from throughline.kernel.db import Database
 
+# A wait is drawn at random and may be a few milliseconds: within a round it would run or not by luck. While
+# a drain works, whatever is put off stays put off; the next round, if it hurries, pulls it forward.
+HOLD = """
+CREATE OR REPLACE FUNCTION test_put_off() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN NEW.scheduled_at := NEW.scheduled_at + interval '9000 days'; RETURN NEW; END $$;
+CREATE OR REPLACE TRIGGER test_put_off BEFORE INSERT OR UPDATE OF scheduled_at ON procrastinate_jobs
+FOR EACH ROW WHEN (NEW.scheduled_at > now() AND NEW.scheduled_at < now() + interval '1 day')
+EXECUTE FUNCTION test_put_off();
+"""
+RELEASE = """
+DROP TRIGGER test_put_off ON procrastinate_jobs;
+DROP FUNCTION test_put_off;
+UPDATE procrastinate_jobs SET scheduled_at = scheduled_at - interval '9000 days'
+WHERE scheduled_at > now() + interval '8000 days';
+"""
+
 
 def drain(database: Database, *, rounds: int, timers: bool, hurry: bool) -> int:
     """Run what is due until nothing is; returns the number of runs. `hurry` pulls waiting retries forward."""
+    with database.transaction() as session:
+        session.execute(text(HOLD))
+    try:
+        return _rounds(database, rounds=rounds, timers=timers, hurry=hurry)
+    finally:
+        with database.transaction() as session:
+            session.execute(text(RELEASE))
+
+
+def _rounds(database: Database, *, rounds: int, timers: bool, hurry: bool) -> int:
     runs = 0
     for _ in range(rounds):
         with database.transaction() as session:
