@@ -2,7 +2,6 @@
 
     python bench/notary.py [--records 20000]
 
-Starts nothing: THROUGHLINE_DATABASE_URL must name an empty, migrated database that may be filled.
 All three figures come from the same run on the same disk, so their ratio says more than each of them.
 """
 
@@ -16,9 +15,10 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import psycopg
+from support.installation import fresh
 
 from throughline.kernel.clock import real_now
-from throughline.kernel.db import Database, database, libpq_url
+from throughline.kernel.db import Database, libpq_url
 from throughline.kernel.ids import new_id
 from throughline.notary import keys, merkle, proof, sequencer, service, verify
 
@@ -105,7 +105,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--records", type=int, default=20_000)
     records = parser.parse_args().records
-    where = database()
+    with fresh() as where:
+        measure(where, records)
+
+
+def measure(where: Database, records: int) -> None:
+    """Run all parts against one empty database."""
     result: dict[str, float] = {"records": records, "copy_rows_per_s": round(ceiling(where, records))}
     result["commit_per_s"] = round(committed(where, min(records, 2_000)))
     sequenced(where, sequencer.BATCH)

@@ -9,7 +9,7 @@ happen once. A handler that keeps failing holds up only its own aggregate.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -24,6 +24,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from throughline.kernel import clock
 from throughline.kernel.db import Base, Id, Instant, Json, database
+from throughline.kernel.ids import new_id
 from throughline.kernel.jobs import NewJob, defer_many, task
 
 DELIVER = "kernel.deliver_event"
@@ -134,20 +135,58 @@ def publish(
     )
     session.add(row)
     session.flush()
-    defer_many(
-        session,
-        [
-            NewJob(
-                DELIVER,
-                {"event_id": str(row.id), "subscriber": subscriber.name},
-                queue="outbox",
-                lock=f"{aggregate_id}/{subscriber.name}",
-            )
-            for subscriber in _subscribers.values()
-            if subscriber.wants(event.TYPE)
-        ],
-    )
+    defer_many(session, _deliveries(row.id, event.TYPE, aggregate_id))
     return row.id
+
+
+@dataclass(frozen=True, slots=True)
+class FirstEvent:
+    """An event of an aggregate that is made in the same transaction, which nobody else can see yet."""
+
+    event: Event
+    aggregate_type: str
+    aggregate_id: UUID
+    borrower_id: UUID | None
+
+
+def publish_first(session: Session, events: Sequence[FirstEvent]) -> None:
+    """Store the first events of many new aggregates at once; else as `publish`, for batch work."""
+    seqs: dict[tuple[str, UUID], int] = {}
+    rows, jobs = [], []
+    for one in events:
+        aggregate = (one.aggregate_type, one.aggregate_id)
+        seqs[aggregate] = seqs.get(aggregate, 0) + 1
+        event_id = new_id()
+        rows.append(
+            {
+                "id": event_id,
+                "aggregate_type": one.aggregate_type,
+                "aggregate_id": one.aggregate_id,
+                "seq": seqs[aggregate],
+                "borrower_id": one.borrower_id,
+                "type": one.event.TYPE,
+                "payload": payload_of(one.event),
+                "trace": None,
+                "recorded_at": clock.now(),
+            }
+        )
+        jobs += _deliveries(event_id, one.event.TYPE, one.aggregate_id)
+    if rows:
+        session.execute(insert(OutboxEvent), rows)
+        defer_many(session, jobs)
+
+
+def _deliveries(event_id: UUID, event_type: str, aggregate_id: UUID) -> list[NewJob]:
+    return [
+        NewJob(
+            DELIVER,
+            {"event_id": str(event_id), "subscriber": subscriber.name},
+            queue="outbox",
+            lock=f"{aggregate_id}/{subscriber.name}",
+        )
+        for subscriber in _subscribers.values()
+        if subscriber.wants(event_type)
+    ]
 
 
 def payload_of(event: Event) -> dict[str, Any]:

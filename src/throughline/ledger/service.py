@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, select, tuple_
@@ -25,6 +26,7 @@ __all__ = [
     "debit",
     "entries",
     "post_entry",
+    "post_new_entries",
     "trial_balance",
 ]
 
@@ -85,22 +87,50 @@ def post_entry(session: Session, draft: EntryDraft, *, now: datetime) -> UUID:
                 JournalEntry.borrower_id == draft.borrower_id, JournalEntry.key == draft.key
             )
         ).scalar_one()
-    session.execute(
-        insert(JournalLine),
-        [
+    session.execute(insert(JournalLine), _line_values(draft, entry_id))
+    return entry_id
+
+
+def post_new_entries(session: Session, drafts: Sequence[EntryDraft], *, now: datetime) -> None:
+    """Post many entries whose keys are new, at once, for batch work. A known key is an IntegrityError.
+
+    Raises UnbalancedEntry before anything is written.
+    """
+    heads, lines = [], []
+    for draft in drafts:
+        check(draft.lines)
+        entry_id = new_id()
+        heads.append(
             {
                 "borrower_id": draft.borrower_id,
-                "entry_id": entry_id,
-                "nr": nr,
-                "account": line.account,
-                "debit_minor": line.debit_minor,
-                "credit_minor": line.credit_minor,
-                "loan_id": line.loan_id,
+                "id": entry_id,
+                "key": draft.key,
+                "source": draft.source,
+                "value_date": draft.value_date,
+                "posting_date": draft.posting_date,
+                "currency": draft.currency,
+                "recorded_at": now,
             }
-            for nr, line in enumerate(draft.lines, 1)
-        ],
-    )
-    return entry_id
+        )
+        lines += _line_values(draft, entry_id)
+    if heads:
+        session.execute(insert(JournalEntry), heads)
+        session.execute(insert(JournalLine), lines)
+
+
+def _line_values(draft: EntryDraft, entry_id: UUID) -> list[dict[str, Any]]:
+    return [
+        {
+            "borrower_id": draft.borrower_id,
+            "entry_id": entry_id,
+            "nr": nr,
+            "account": line.account,
+            "debit_minor": line.debit_minor,
+            "credit_minor": line.credit_minor,
+            "loan_id": line.loan_id,
+        }
+        for nr, line in enumerate(draft.lines, 1)
+    ]
 
 
 def entries(

@@ -48,29 +48,19 @@ def write_transactions(
     newest = _newest_rows(session, file.row, [one.id for one in (*changed, *gone) if one.id in old])
     written = {}
     for one in changed:
-        row = _transaction_row(file.row, one, made_by, posting_date, one.value_date)
+        row = _transaction_row(file.row, one, made_by, posting_date)
         row.replay_of = newest.get(one.id)
         session.add(row)
         written[one.id] = row.id
     for one in gone:
-        row = _transaction_row(file.row, one, made_by, posting_date, one.value_date, sign=-1)
+        row = _transaction_row(file.row, one, made_by, posting_date, sign=-1)
         row.reversal_of = newest.get(one.id)
         session.add(row)
     session.flush()
     for one in changed:
-        amounts: dict[tuple[int, str], int] = {}
-        for line in one.lines:
-            place = (line.installment, line.component.name.lower())
-            amounts[place] = amounts.get(place, 0) + line.amount_minor
         session.add_all(
-            AllocationRow(
-                borrower_id=file.row.borrower_id,
-                transaction_id=written[one.id],
-                installment_nr=nr,
-                component=component,
-                amount_minor=amount,
-            )
-            for (nr, component), amount in amounts.items()
+            AllocationRow(borrower_id=file.row.borrower_id, transaction_id=written[one.id], **values)
+            for values in allocation_values(one)
         )
     return written
 
@@ -97,28 +87,47 @@ def _newest_rows(session: Session, row: LoanRow, event_ids: Sequence[str]) -> di
 
 
 def _transaction_row(
-    loan: LoanRow, one: Transaction, made_by: UUID, posting_date: date, value_date: date, sign: int = 1
+    loan: LoanRow, one: Transaction, made_by: UUID, posting_date: date, sign: int = 1
 ) -> TransactionRow:
-    principal, interest, fee, penalty = one.portions
     return TransactionRow(
         borrower_id=loan.borrower_id,
         id=new_id(),
         loan_id=loan.id,
-        event_id=UUID(one.id),
         made_by=made_by,
-        type=one.type.value,
-        value_date=value_date,
         posting_date=posting_date,
-        amount_minor=sign * one.amount_minor,
-        principal_minor=sign * principal,
-        interest_minor=sign * interest,
-        fee_minor=sign * fee,
-        penalty_minor=sign * penalty,
-        overpayment_minor=sign * one.overpayment_minor,
-        principal_balance_minor=one.principal_balance_minor,
         replay_of=None,
         reversal_of=None,
+        **transaction_values(one, sign),
     )
+
+
+def transaction_values(one: Transaction, sign: int = 1) -> dict[str, Any]:
+    """The columns of a transaction that its replay decides; `sign` -1 takes it back."""
+    principal, interest, fee, penalty = one.portions
+    return {
+        "event_id": UUID(one.id),
+        "type": one.type.value,
+        "value_date": one.value_date,
+        "amount_minor": sign * one.amount_minor,
+        "principal_minor": sign * principal,
+        "interest_minor": sign * interest,
+        "fee_minor": sign * fee,
+        "penalty_minor": sign * penalty,
+        "overpayment_minor": sign * one.overpayment_minor,
+        "principal_balance_minor": one.principal_balance_minor,
+    }
+
+
+def allocation_values(one: Transaction) -> list[dict[str, Any]]:
+    """What a transaction paid, by installment and component."""
+    amounts: dict[tuple[int, str], int] = {}
+    for line in one.lines:
+        place = (line.installment, line.component.name.lower())
+        amounts[place] = amounts.get(place, 0) + line.amount_minor
+    return [
+        {"installment_nr": nr, "component": component, "amount_minor": amount}
+        for (nr, component), amount in amounts.items()
+    ]
 
 
 def write_installments(session: Session, loan: LoanRow, state: LoanState) -> None:
@@ -136,29 +145,40 @@ def write_installments(session: Session, loan: LoanRow, state: LoanState) -> Non
         if row is None:
             row = InstallmentRow(borrower_id=loan.borrower_id, loan_id=loan.id, nr=one.nr)
             session.add(row)
-        row.from_date, row.due_date = one.from_date, one.due_date
-        row.due_minor, row.paid_minor, row.waived_minor = list(one.due), list(one.paid), list(one.waived)
-        row.outstanding_minor = one.outstanding_minor
-        row.obligations_met_on = one.obligations_met_on
+        for name, value in installment_values(one).items():
+            setattr(row, name, value)
     for row in known.values():
         session.delete(row)
-    loan.status = state.status.value
-    loan.disbursed_on, loan.closed_on = state.disbursed_on, state.closed_on
-    loan.outstanding_minor = sum(state.outstanding)
+    for name, value in standing_values(state).items():
+        setattr(loan, name, value)
+
+
+def installment_values(one: InstallmentState) -> dict[str, Any]:
+    """The columns of an installment, but for its key."""
+    return {
+        "from_date": one.from_date,
+        "due_date": one.due_date,
+        "due_minor": list(one.due),
+        "paid_minor": list(one.paid),
+        "waived_minor": list(one.waived),
+        "outstanding_minor": one.outstanding_minor,
+        "obligations_met_on": one.obligations_met_on,
+    }
+
+
+def standing_values(state: LoanState) -> dict[str, Any]:
+    """The columns of a loan that say where it stands."""
+    return {
+        "status": state.status.value,
+        "disbursed_on": state.disbursed_on,
+        "closed_on": state.closed_on,
+        "outstanding_minor": sum(state.outstanding),
+    }
 
 
 def write_schedule(session: Session, loan: LoanRow, state: LoanState, *, reason: str) -> None:
     """Keep a new version of the plan, if dates or planned amounts differ from the newest one."""
-    plan = [
-        {
-            "nr": row.nr,
-            "from": row.from_date.isoformat(),
-            "due_date": row.due_date.isoformat(),
-            "principal_minor": row.principal_minor,
-            "interest_minor": row.interest_minor,
-        }
-        for row in (state.schedule.installments if state.schedule else ())
-    ]
+    plan = planned(state)
     newest = session.scalars(
         select(ScheduleRow)
         .where(ScheduleRow.borrower_id == loan.borrower_id, ScheduleRow.loan_id == loan.id)
@@ -178,6 +198,20 @@ def write_schedule(session: Session, loan: LoanRow, state: LoanState, *, reason:
         )
 
 
+def planned(state: LoanState) -> list[dict[str, Any]]:
+    """The plan of a loan as a version of it is kept."""
+    return [
+        {
+            "nr": row.nr,
+            "from": row.from_date.isoformat(),
+            "due_date": row.due_date.isoformat(),
+            "principal_minor": row.principal_minor,
+            "interest_minor": row.interest_minor,
+        }
+        for row in (state.schedule.installments if state.schedule else ())
+    ]
+
+
 def write_delinquency(
     session: Session, loan: LoanRow, state: LoanState, *, on: date, now: datetime
 ) -> Delinquency:
@@ -189,10 +223,8 @@ def write_delinquency(
         session.add(row)
     old = row.range
     new = frozen_range(old, late.range, state.terms.ranges, paused=late.paused)
-    row.on_date = on
-    row.past_due_days, row.paused_days = late.past_due_days, late.paused_days
-    row.delinquent_days, row.delinquent_since = late.delinquent_days, late.delinquent_since
-    row.range, row.amount_minor, row.paused = new, late.amount_minor, late.paused
+    for name, value in delinquency_values(late, new).items():
+        setattr(row, name, value)
     if new != old:
         session.add(
             DelinquencyHistoryRow(
@@ -223,6 +255,20 @@ def write_delinquency(
             borrower_id=loan.borrower_id,
         )
     return late
+
+
+def delinquency_values(late: Delinquency, standing: str | None) -> dict[str, Any]:
+    """The columns of a loan's lateness; `standing` is the range that is kept."""
+    return {
+        "on_date": late.on,
+        "past_due_days": late.past_due_days,
+        "paused_days": late.paused_days,
+        "delinquent_days": late.delinquent_days,
+        "delinquent_since": late.delinquent_since,
+        "range": standing,
+        "amount_minor": late.amount_minor,
+        "paused": late.paused,
+    }
 
 
 def rebuild(session: Session, file: LoanFile, *, as_of: date) -> LoanState:

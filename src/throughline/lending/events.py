@@ -21,6 +21,18 @@ class LoanOpened:
 
 
 @dataclass(frozen=True, slots=True)
+class LoanImported:
+    """A loan came from another system with its whole history; no event stands for what happened there."""
+
+    TYPE: ClassVar[str] = "lending.loan_imported.v1"
+    loan_id: UUID
+    borrower_id: UUID
+    status: str
+    currency: str
+    outstanding_minor: int
+
+
+@dataclass(frozen=True, slots=True)
 class LoanDisbursed:
     """The money is with the borrower; the schedule stands."""
 

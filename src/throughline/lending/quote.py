@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 from throughline.lending.accrual import interest_to
 from throughline.lending.history import ChargeKind
-from throughline.lending.state import LoanState
+from throughline.lending.state import LoanState, LoanStatus
 from throughline.lending.terms import Preclosure
 
 
@@ -57,6 +57,11 @@ def payoff_quote(state: LoanState, on: date) -> PayoffQuote:
         overpaid_minor=state.overpaid_minor,
         per_day_minor=tomorrow - interest,
     )
+
+
+def covers_quote(state: LoanState, amount_minor: int) -> bool:
+    """Whether an amount paid on the day of the state leaves nothing owed on a loan that is being repaid."""
+    return state.status is LoanStatus.ACTIVE and amount_minor >= payoff_quote(state, state.as_of).total_minor
 
 
 def settled_interest(state: LoanState, on: date) -> list[int]:

@@ -25,7 +25,7 @@ from throughline.lending.closing import bring_up_to_date
 from throughline.lending.history import PAYMENTS, ChargeKind, EventType, LoanEvent
 from throughline.lending.models import LoanEventRow, LoanRow
 from throughline.lending.products import product_in_force
-from throughline.lending.quote import payoff_quote
+from throughline.lending.quote import covers_quote
 from throughline.lending.state import LoanStatus, Transaction
 from throughline.lending.terms import LoanTerms
 from throughline.lending.terms_json import terms_json
@@ -161,7 +161,7 @@ def record_event(session: Session, loan_id: UUID, new: NewEvent, *, now: datetim
     EventRefused.
     """
     file = locked_loan(session, loan_id)
-    fingerprint = _fingerprint(new)
+    fingerprint = fingerprint_of(new)
     known = _recorded(session, file.row, new.idempotency_key)
     if known is not None:
         if known.request_hash != fingerprint:
@@ -196,14 +196,12 @@ def _settling(file: LoanFile, new: NewEvent) -> EventType:
     """A repayment that covers the quote of its day is a pay-off: no interest for time not used."""
     if new.type is not EventType.REPAYMENT or file.row.status != LoanStatus.ACTIVE.value:
         return new.type
-    state = file.state(new.value_date)
-    if state.status is not LoanStatus.ACTIVE:
-        return new.type
-    enough = (new.amount_minor or 0) >= payoff_quote(state, new.value_date).total_minor
-    return EventType.PAY_OFF if enough else new.type
+    settles = covers_quote(file.state(new.value_date), new.amount_minor or 0)
+    return EventType.PAY_OFF if settles else new.type
 
 
-def _fingerprint(new: NewEvent) -> bytes:
+def fingerprint_of(new: NewEvent) -> bytes:
+    """What tells two events with one key apart."""
     document: dict[str, Any] = {
         "type": new.type.value,
         "value_date": new.value_date.isoformat(),

@@ -1,8 +1,9 @@
 """The verbs of lending, for the packages above. Each runs in the caller's transaction and locks its loan first."""
 
 from throughline.lending.account import LoanUnknown, source_of
-from throughline.lending.business_day import business_date
+from throughline.lending.business_day import business_date, start_business_day
 from throughline.lending.cob import cob_failures, cob_runs, start_due_run
+from throughline.lending.exporting import ExportedLoan, ExportedPayment, export_loans
 from throughline.lending.history import ChargeKind, EventType, Variation, VariationKind
 from throughline.lending.holds import (
     Hold,
@@ -11,7 +12,25 @@ from throughline.lending.holds import (
     lift_report_hold,
     place_report_hold,
 )
-from throughline.lending.products import OutsideProduct, Product, ProductUnknown, product_in_force, products
+from throughline.lending.importing import (
+    ImportedHistory,
+    ImportPlan,
+    PastLoan,
+    PastPayment,
+    imported_histories,
+    payment_key,
+    plan_import,
+    reversal_key,
+    write_imports,
+)
+from throughline.lending.products import (
+    OutsideProduct,
+    Product,
+    ProductUnknown,
+    product_in_force,
+    product_version,
+    products,
+)
 from throughline.lending.protection import (
     CaseUnknown,
     LoanNotPaidOut,
@@ -23,6 +42,7 @@ from throughline.lending.protection import (
 )
 from throughline.lending.recording import (
     ChargeNotAgreed,
+    EventKeyReused,
     EventReceipt,
     NewEvent,
     NewLoan,
@@ -50,11 +70,16 @@ __all__ = [
     "CaseUnknown",
     "ChargeKind",
     "ChargeNotAgreed",
+    "EventKeyReused",
     "EventReceipt",
     "EventRefused",
     "EventType",
+    "ExportedLoan",
+    "ExportedPayment",
     "Hold",
     "HoldView",
+    "ImportPlan",
+    "ImportedHistory",
     "InstallmentDueView",
     "LoanNotPaidOut",
     "LoanSummary",
@@ -63,6 +88,8 @@ __all__ = [
     "NewEvent",
     "NewLoan",
     "OutsideProduct",
+    "PastLoan",
+    "PastPayment",
     "Product",
     "ProductUnknown",
     "ReportView",
@@ -77,6 +104,8 @@ __all__ = [
     "end_report_hold",
     "end_variations",
     "event_rows",
+    "export_loans",
+    "imported_histories",
     "installments_due",
     "lift_report_hold",
     "loan_of_source",
@@ -84,14 +113,20 @@ __all__ = [
     "loans",
     "loans_of",
     "open_loan",
+    "payment_key",
     "payoff",
     "place_report_hold",
+    "plan_import",
     "product_in_force",
+    "product_version",
     "products",
     "record_event",
     "report_view",
+    "reversal_key",
     "revoke_variations",
     "source_of",
+    "start_business_day",
     "start_due_run",
     "transaction_rows",
+    "write_imports",
 ]

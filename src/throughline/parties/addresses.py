@@ -65,7 +65,7 @@ def add_contact_point(
             borrower_id=borrower_id,
             id=point_id,
             kind=kind,
-            value=crypto.seal(session, borrower_id, _point_place(point_id), normal),
+            value=crypto.seal(session, borrower_id, point_place(point_id), normal),
             value_index=index,
             owner=owner,
             added_at=now,
@@ -106,7 +106,7 @@ def contact_value(
     row = _point_row(session, contact_point_id)
     require_consent(session, row.borrower_id, purpose)
     log_read(session, row.borrower_id, (row.kind,), row.id, purpose, reader, now)
-    return crypto.open_sealed(session, row.borrower_id, _point_place(row.id), row.value)
+    return crypto.open_sealed(session, row.borrower_id, point_place(row.id), row.value)
 
 
 def verify_contact_point(session: Session, contact_point_id: UUID, *, now: datetime) -> None:
@@ -155,7 +155,8 @@ def value_index(kind: ContactKind, normal: str) -> bytes:
     return crypto.blind_index(kind.value, normal)
 
 
-def _point_place(contact_point_id: UUID) -> str:
+def point_place(contact_point_id: UUID) -> str:
+    """Where a sealed address stands."""
     return f"party_contact_point|{contact_point_id}|value"
 
 
@@ -178,7 +179,7 @@ def _point_row(session: Session, contact_point_id: UUID, *, lock: bool = False) 
 
 def _point(session: Session, row: ContactPointRow) -> ContactPoint:
     kind = ContactKind(row.kind)
-    value = crypto.open_sealed(session, row.borrower_id, _point_place(row.id), row.value)
+    value = crypto.open_sealed(session, row.borrower_id, point_place(row.id), row.value)
     return ContactPoint(
         row.id, row.borrower_id, kind, row.owner, masking.mask(kind, value), row.verified_at, row.suspended_at,
         row.reassigned_probability, row.frozen_at, row.frozen_reason, row.added_at,

@@ -75,7 +75,12 @@ def consents(
         wanted = wanted.where(ConsentRow.id < after)
     return [
         Consent(
-            row.id, Purpose(row.purpose), row.given_at, row.withdrawn_at, row.evidence.get("text_version")
+            row.id,
+            Purpose(row.purpose),
+            row.given_at,
+            row.withdrawn_at,
+            row.evidence.get("text_version"),
+            row.evidence.get("reference"),
         )
         for row in session.scalars(wanted.order_by(ConsentRow.id.desc()).limit(limit))
     ]

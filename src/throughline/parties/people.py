@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 from uuid import UUID
 from zoneinfo import available_timezones
 
@@ -45,14 +46,7 @@ def register_person(session: Session, new: NewPerson, *, now: datetime) -> UUID:
     Raises `InvalidPersonalData` (unknown shape, checksum, under 18 by the person's own calendar) and
     `AlreadyRegistered`. The phone number is not asked to be unique: numbers are recycled.
     """
-    name = valid("name", lambda: contact.person_name(new.name))
-    number = valid("id_number", lambda: chinese_id.normalise(new.id_number))
-    if new.locale not in LOCALES:
-        raise InvalidPersonalData(N_("The field %(field)s is not valid"), field="locale")
-    if new.zone not in available_timezones():
-        raise InvalidPersonalData(N_("The field %(field)s is not valid"), field="zone")
-    if chinese_id.age_years(chinese_id.birth_date(number), local_date(now, new.zone)) < ADULT_AGE_YEARS:
-        raise InvalidPersonalData(N_("Borrowers are at least 18 years old"), field="id_number")
+    name, number = checked_person(new.name, new.id_number, new.locale, new.zone, now=now)
     index = crypto.blind_index("id_number", number)
     owner = _by_id_number(session, index)
     if owner is not None:
@@ -60,8 +54,8 @@ def register_person(session: Session, new: NewPerson, *, now: datetime) -> UUID:
     borrower_id = new_id()
     person = Person(
         borrower_id=borrower_id,
-        name=crypto.seal(session, borrower_id, _place(borrower_id, "name"), name),
-        id_number=crypto.seal(session, borrower_id, _place(borrower_id, "id_number"), number),
+        name=crypto.seal(session, borrower_id, person_place(borrower_id, "name"), name),
+        id_number=crypto.seal(session, borrower_id, person_place(borrower_id, "id_number"), number),
         id_number_index=index,
         locale=new.locale,
         zone=new.zone,
@@ -86,6 +80,24 @@ def register_person(session: Session, new: NewPerson, *, now: datetime) -> UUID:
     add_contact_point(session, borrower_id, ContactKind.PHONE, new.phone, now=now)
     add_contact_point(session, borrower_id, ContactKind.EMAIL, new.email, now=now)
     return borrower_id
+
+
+def checked_person(name: str, id_number: str, locale: str, zone: str, *, now: datetime) -> tuple[str, str]:
+    """A person's name and ID number in their written form. Raises `InvalidPersonalData`."""
+    name = valid("name", lambda: contact.person_name(name))
+    number = valid("id_number", lambda: chinese_id.normalise(id_number))
+    if locale not in LOCALES:
+        raise InvalidPersonalData(N_("The field %(field)s is not valid"), field="locale")
+    if zone not in _zones():
+        raise InvalidPersonalData(N_("The field %(field)s is not valid"), field="zone")
+    if chinese_id.age_years(chinese_id.birth_date(number), local_date(now, zone)) < ADULT_AGE_YEARS:
+        raise InvalidPersonalData(N_("Borrowers are at least 18 years old"), field="id_number")
+    return name, number
+
+
+@lru_cache(maxsize=1)
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones())  # reads a whole folder
 
 
 def discard_person(session: Session, borrower_id: UUID, *, now: datetime) -> None:
@@ -148,6 +160,14 @@ def person_facts(
     )
 
 
+def people(session: Session, *, after: UUID | None = None, limit: int = 50) -> list[UUID]:
+    """Borrower ids of everybody who is registered, in the order of registration."""
+    wanted = select(Person.borrower_id).where(Person.discarded_at.is_(None))
+    if after is not None:
+        wanted = wanted.where(Person.borrower_id > after)
+    return list(session.scalars(wanted.order_by(Person.borrower_id).limit(limit)))
+
+
 def find_borrower(
     session: Session, *, phone: str | None = None, email: str | None = None, id_number: str | None = None
 ) -> UUID | None:
@@ -184,10 +204,11 @@ def _by_id_number(session: Session, index: bytes) -> UUID | None:
     ).scalar_one_or_none()
 
 
-def _place(borrower_id: UUID, column: str) -> str:
+def person_place(borrower_id: UUID, column: str) -> str:
+    """Where a sealed column of a person stands."""
     return f"party_person|{borrower_id}|{column}"
 
 
 def _open_person(session: Session, person: Person, column: str) -> str:
     envelope: bytes = getattr(person, column)
-    return crypto.open_sealed(session, person.borrower_id, _place(person.borrower_id, column), envelope)
+    return crypto.open_sealed(session, person.borrower_id, person_place(person.borrower_id, column), envelope)

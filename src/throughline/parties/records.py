@@ -68,10 +68,11 @@ class ContactPoint:
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """One consent, given and perhaps withdrawn."""
+    """One consent, given and perhaps withdrawn. `reference` is where another system keeps its proof."""
 
     id: UUID
     purpose: Purpose
     given_at: datetime
     withdrawn_at: datetime | None
     text_version: str | None
+    reference: str | None

@@ -19,10 +19,19 @@ from throughline.parties.consents import (
     has_consent,
     withdraw_consent,
 )
+from throughline.parties.importing import (
+    CheckedPerson,
+    PastConsent,
+    PastPerson,
+    check_past_person,
+    import_people,
+    known_by_id_number,
+)
 from throughline.parties.people import (
     AlreadyRegistered,
     discard_person,
     find_borrower,
+    people,
     person_facts,
     profile,
     register_person,
@@ -31,13 +40,17 @@ from throughline.parties.rows import InvalidPersonalData, UnknownPerson
 
 __all__ = [
     "AlreadyRegistered",
+    "CheckedPerson",
     "ConsentMissing",
     "InvalidPersonalData",
+    "PastConsent",
+    "PastPerson",
     "TooManyContactPoints",
     "UnknownContactPoint",
     "UnknownPerson",
     "access_log",
     "add_contact_point",
+    "check_past_person",
     "consents",
     "contact_point",
     "contact_points",
@@ -47,6 +60,9 @@ __all__ = [
     "freeze_contact_point",
     "give_consents",
     "has_consent",
+    "import_people",
+    "known_by_id_number",
+    "people",
     "person_facts",
     "profile",
     "register_person",

@@ -1,0 +1,1 @@
+"""A lender's book as a file: existing borrowers, loans and payments come in, and go out again."""
