@@ -1,0 +1,154 @@
+"""Every operation of the OpenAPI document under generated requests: no 5xx, no answer that is not documented.
+
+Schemathesis makes the requests, valid and broken ones, and sends them to the whole application on a real
+database that holds a played story; half of the ids are those of the story, so that requests get past
+"not found". Each operation is asked by whom it is for, by somebody else, and by nobody.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+import schemathesis
+from fastapi import FastAPI
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import Case, GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.failures import Failure, FailureGroup
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from throughline.identity import service as identity
+from throughline.identity.levels import Level
+from throughline.identity.roles import scopes_of
+from throughline.identity.sessions import open_session
+from throughline.kernel import clock
+from throughline.kernel.db import Database
+from web import scene
+from web.browsing import PlainBrowser
+
+DOCUMENTED = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+
+OF_BORROWERS = ("/api/v1/me/", "/api/v1/sign-out", "/api/v1/notary/records")
+ASKING = settings(
+    max_examples=20,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+    deadline=None,
+    database=None,
+)
+
+
+@dataclass(frozen=True)
+class World:
+    """The story's ids by the name of their path parameter, and how each caller shows who they are."""
+
+    database: Database
+    ids: dict[str, str]
+    borrower: Any
+    staff: dict[str, str]
+
+    def cookie(self) -> dict[str, str]:
+        """A session of the borrower's own: fresh for each request, for some of them end it."""
+        _, token = self.database.run(
+            lambda session: open_session(
+                session,
+                kind="borrower",
+                subject_id=self.borrower,
+                level=Level.A2_PLUS,
+                methods=["passkey"],
+                device="test",
+                now=clock.real_now(),
+            )
+        )
+        return {"cookie": f"{identity.SESSION_COOKIE}={token}"}
+
+
+@pytest.fixture(scope="module")
+def world(database: Database, browsers: Callable[..., PlainBrowser]) -> World:
+    told = scene.play(database, browsers())
+    made = database.run(
+        lambda session: identity.create_api_key(
+            session, "schemathesis", sorted(scopes_of(["admin"])), now=clock.real_now()
+        )
+    )
+    ids = {
+        "borrower_id": told.borrower_id,
+        "application_id": told.application_id,
+        "loan_id": told.loan_id,
+        "order_id": told.order_id,
+        "line_id": told.line_id,
+        "episode_id": told.episode_id,
+    }
+    return World(
+        database,
+        {name: str(value) for name, value in ids.items()},
+        told.borrower_id,
+        {"authorization": f"Bearer {made.key}"},
+    )
+
+
+@pytest.fixture(scope="module")
+def api(app: FastAPI, world: World) -> Any:
+    del world  # the document is asked of an application that has its story
+    return schemathesis.openapi.from_asgi("/api/openapi.json", app)
+
+
+def test_no_server_error_and_no_undocumented_answer(api: Any, world: World) -> None:
+    asked, wrong = 0, []
+    got: dict[str, Counter[int]] = {}
+    for found in api.get_all_operations():
+        operation = found.ok()
+        asked += 1
+        try:
+            _ask(operation, world, got.setdefault(operation.label, Counter()))
+        except (FailureGroup, Failure) as failure:
+            wrong.append(f"{operation.label}: {failure}")
+    assert wrong == []
+    # Not all of it was refused at the door: these requests reached what the operations do.
+    done = [label for label, count in got.items() if any(200 <= status < 300 for status in count)]
+    assert asked > 80
+    assert len(done) > asked / 2
+
+
+def _ask(operation: Any, world: World, got: Counter[int]) -> None:
+    @given(case=operation.as_strategy(generation_mode=GenerationMode.POSITIVE))
+    @ASKING
+    def valid(case: Case) -> None:
+        _call(case, world, got)
+
+    @given(case=operation.as_strategy(generation_mode=GenerationMode.NEGATIVE))
+    @ASKING
+    def broken(case: Case) -> None:
+        _call(case, world, got)
+
+    valid()
+    if operation.body or operation.query or operation.path_parameters:
+        broken()
+
+
+def _call(case: Case, world: World, got: Counter[int]) -> None:
+    for name, made in case.path_parameters.items():
+        if name in world.ids and len(str(made)) % 2 == 0:
+            case.path_parameters[name] = quote(world.ids[name])
+    own = world.cookie() if f"{case.path}/".startswith(OF_BORROWERS) else world.staff
+    for who in (own, {}):
+        answer = case.call(headers=who)
+        got[answer.status_code] += 1
+        if (case.path, answer.status_code) != ("/readyz", 503):  # nobody works here but the web role: true
+            case.validate_response(answer, checks=DOCUMENTED)
