@@ -258,7 +258,7 @@ def test_tls_is_checked(receiver: Receiver) -> None:
     assert answer.status is None
 
 
-ALLOWED = {"x-scope": "webhooks:write"}
+ALLOWED = {"x-scope": "kernel:write"}
 STAFF_ID = new_id()
 
 # --- over HTTP -------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ database that holds a played story; half of the ids are those of the story, so t
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ from throughline.identity.roles import scopes_of
 from throughline.identity.sessions import open_session
 from throughline.kernel import clock
 from throughline.kernel.db import Database
+from throughline.kernel.ids import new_id
 from web import scene
 from web.browsing import PlainBrowser
 
@@ -152,3 +154,18 @@ def _call(case: Case, world: World, got: Counter[int]) -> None:
         got[answer.status_code] += 1
         if (case.path, answer.status_code) != ("/readyz", 503):  # nobody works here but the web role: true
             case.validate_response(answer, checks=DOCUMENTED)
+
+
+@pytest.mark.parametrize(("what", "code"), [("\\u0000", "not-text"), ("\\ud800", "invalid")])
+def test_what_is_no_text_is_refused_with_a_reason(
+    browsers: Callable[..., PlainBrowser], world: World, what: str, code: str
+) -> None:
+    client = browsers().client
+    means = ("monthly_income_minor", "monthly_debt_minor", "monthly_living_minor", "employment_months")
+    asked = {"principal_minor": 300_000, "installments": 6, "payee_account_id": str(new_id())}
+    asked |= dict.fromkeys(means, 100)
+    body = json.dumps(asked)[:-1] + f', "product_code": "cash{what}"}}'
+    headers = {"idempotency-key": f"no-text-{what[-4:]}", "content-type": "application/json"} | world.cookie()
+    answer = client.post("/api/v1/me/applications", content=body, headers=headers)
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["code"] == code

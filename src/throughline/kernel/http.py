@@ -19,7 +19,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 from starlette.exceptions import HTTPException
@@ -342,6 +342,13 @@ class _HttpProblem(Problem):
         }.get(status, Problem.title)
 
 
+class NotText(Invalid):
+    """PostgreSQL stores every character but U+0000, and UTF-8 has no form for half of a surrogate pair."""
+
+    code = "not-text"
+    title = N_("The request holds a character that is none: U+0000 or half of a surrogate pair")
+
+
 class _OurFault(Problem):
     status = 500
     code = "internal-error"
@@ -363,7 +370,14 @@ def _on_database_error(request: Request, error: Exception) -> Response:
     if isinstance(error, PoolTimeout) or (isinstance(error, DBAPIError) and connection_lost(error)):
         log.warning("database not reachable", path=request.url.path, error=type(error).__name__)
         return problem_response(request, Unavailable())
+    if isinstance(error, DataError) and "NUL (0x00)" in str(error.orig):
+        return problem_response(request, NotText())
     return _on_any_error(request, error)
+
+
+def _on_no_text(request: Request, error: Exception) -> Response:
+    del error  # it repeats what was sent
+    return problem_response(request, NotText())
 
 
 def _on_any_error(request: Request, error: Exception) -> Response:
@@ -392,6 +406,7 @@ def install(app: FastAPI, *, authenticate: Authenticator) -> None:
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(DBAPIError, _on_database_error)
     app.add_exception_handler(PoolTimeout, _on_database_error)
+    app.add_exception_handler(UnicodeEncodeError, _on_no_text)
     app.add_exception_handler(Exception, _on_any_error)
     app.add_middleware(LimitBody)
 

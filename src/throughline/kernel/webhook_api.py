@@ -1,4 +1,4 @@
-"""JSON API of outgoing webhooks, for staff and services with the scope `webhooks:write`."""
+"""JSON API of outgoing webhooks, for staff and services with the scope `kernel:write`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from throughline.kernel.http import (
 from throughline.kernel.webhook_wire import MAX_TYPES, MAX_URL
 
 router = APIRouter(prefix="/api/v1/webhooks", tags=["webhooks"])
-Allowed = Annotated[Caller, Depends(require_scope("webhooks:write"))]
+Allowed = Annotated[Caller, Depends(require_scope("kernel:write"))]
 State = Literal["pending", "delivered", "dead", "cancelled"]
 EventType = Annotated[str, Field(min_length=1, max_length=100)]
 
