@@ -37,6 +37,10 @@ class Browser:
         """Let go of the connections."""
         self._http.close()
 
+    def continue_as(self, cookies: dict[str, str]) -> None:
+        """Take over the session of another program, such as a real browser."""
+        self._cookies = dict(cookies)
+
     def get(self, path: str, **query: str) -> Any:
         """The JSON of a resource."""
         return self._send("GET", path, query=query).json()

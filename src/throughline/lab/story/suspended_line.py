@@ -260,7 +260,7 @@ def sign_in_and_repay(stage: Stage) -> Lines:
         lambda: me.get(f"/me/loans/{stage.loan_id}")["installments"][0]["outstanding_minor"] == 0,
     )
     yield stage.say(N_("Received, allocated to installment 1 and posted."))
-    record = stage.until("the repayment has its receipt", lambda: _receipt(stage, "repayment"))
+    record = stage.until("the repayment has its receipt", lambda: receipt_of(stage, "repayment"))
     yield from _verify(stage, record)
 
 
@@ -396,7 +396,8 @@ def _held(stage: Stage) -> str | None:
     return None
 
 
-def _receipt(stage: Stage, kind: str) -> dict[str, Any] | None:
+def receipt_of(stage: Stage, kind: str) -> dict[str, Any] | None:
+    """The borrower's newest record of a kind that is in the log already; None until then."""
     records = stage.other.get("/notary/records")["items"]
     return next((row for row in records if row["kind"] == kind and row["leaf_index"] is not None), None)
 
