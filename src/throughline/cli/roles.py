@@ -78,10 +78,10 @@ def play(role: RoleName) -> None:
     from throughline.kernel.telemetry import keep_writing_metrics, set_up_tracing
 
     configure(role.value)
-    set_up_tracing(role.value)
     if role is RoleName.WEB:
         _serve_web()
         return
+    set_up_tracing(role.value)
     keep_writing_metrics(role.value)
     if role is RoleName.SEQUENCER:
         _sequence()

@@ -26,6 +26,7 @@ from throughline.kernel import clock
 from throughline.kernel.db import Base, Id, Instant, Json, database
 from throughline.kernel.ids import new_id
 from throughline.kernel.jobs import NewJob, defer_many, task
+from throughline.kernel.telemetry import span
 
 DELIVER = "kernel.deliver_event"
 DELIVERY_RUNS = 600  # with a back-off of up to 5 min (150 s on average): about 24 hours
@@ -227,17 +228,19 @@ def deliver(session: Session, event_id: UUID, subscriber: str) -> bool:
     if fresh is None:
         return False
     row = session.get_one(OutboxEvent, event_id)
-    _subscribers[subscriber].handler(
-        session,
-        StoredEvent(
-            row.id,
-            row.type,
-            row.aggregate_type,
-            row.aggregate_id,
-            row.seq,
-            row.borrower_id,
-            row.payload,
-            row.recorded_at,
-        ),
+    stored = StoredEvent(
+        row.id,
+        row.type,
+        row.aggregate_type,
+        row.aggregate_id,
+        row.seq,
+        row.borrower_id,
+        row.payload,
+        row.recorded_at,
     )
+    # The trace goes on where the event was published, across processes and restarts.
+    parent = {"traceparent": row.trace} if row.trace else None
+    with span(f"event {row.type}", parent=parent) as current:
+        current.set_attribute("throughline.subscriber", subscriber)
+        _subscribers[subscriber].handler(session, stored)
     return True

@@ -12,10 +12,10 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from opentelemetry import trace
+from opentelemetry import propagate, trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -46,6 +46,9 @@ SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120)
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # without it each counter has a second sample
 REGISTRY = CollectorRegistry(auto_describe=True)
+# What concerns the whole installation is read from the database by the role that answers /metrics; the
+# others would only show zeros.
+INSTALLATION = CollectorRegistry(auto_describe=True)
 
 
 def counter(name: str, about: str, labels: Sequence[str] = ()) -> Counter:
@@ -67,12 +70,12 @@ REQUEST_SECONDS = histogram(
 JOB_RUNS = counter("throughline_job_runs", "Runs of jobs by task and result", ["task", "result"])
 JOB_SECONDS = histogram("throughline_job_seconds", "Duration of runs of jobs by task, seconds", ["task"])
 JOBS = Gauge(
-    "throughline_jobs", "Jobs in the queue by queue and status", ["queue", "status"], registry=REGISTRY
+    "throughline_jobs", "Jobs in the queue by queue and status", ["queue", "status"], registry=INSTALLATION
 )
 OUTBOX_AGE = Gauge(
     "throughline_outbox_oldest_seconds",
     "Age of the oldest event still to be delivered, seconds",
-    registry=REGISTRY,
+    registry=INSTALLATION,
 )
 
 
@@ -90,6 +93,25 @@ def set_up_tracing(role: str) -> None:
 def tracer() -> trace.Tracer:
     """The tracer of this process."""
     return trace.get_tracer("throughline")
+
+
+@contextlib.contextmanager
+def span(
+    name: str, *, parent: Mapping[str, str] | None = None, kind: trace.SpanKind = trace.SpanKind.INTERNAL
+) -> Iterator[trace.Span]:
+    """A span around the body. `parent` is a carrier with a W3C `traceparent`; a broken one is ignored.
+
+    An exception marks the span with its type alone: its text may hold what no trace should.
+    """
+    context = propagate.extract(parent) if parent else None
+    with tracer().start_as_current_span(
+        name, context=context, kind=kind, record_exception=False, set_status_on_exception=False
+    ) as current:
+        try:
+            yield current
+        except BaseException as error:
+            current.set_status(trace.StatusCode.ERROR, type(error).__name__)
+            raise
 
 
 def observe_queue(session: Session) -> None:
@@ -154,7 +176,8 @@ class _Everything(Collector):
 
     def collect(self) -> Iterable[Metric]:
         merged: dict[str, Metric] = {}
-        for role, families in ((self._role, REGISTRY.collect()), *self._others()):
+        own = (*REGISTRY.collect(), *INSTALLATION.collect())
+        for role, families in ((self._role, own), *self._others()):
             for family in families:
                 into = merged.setdefault(
                     family.name, Metric(family.name, family.documentation, family.type, family.unit)

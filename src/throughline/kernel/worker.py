@@ -16,6 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from opentelemetry.trace import SpanKind
 from procrastinate import JobContext
 from procrastinate.worker import Worker
 from sqlalchemy import text
@@ -24,7 +25,7 @@ from throughline.kernel import jobs, rooms
 from throughline.kernel.db import database, database_url
 from throughline.kernel.logging import get_logger
 from throughline.kernel.settings import settings
-from throughline.kernel.telemetry import JOB_RUNS, JOB_SECONDS
+from throughline.kernel.telemetry import JOB_RUNS, JOB_SECONDS, span
 
 log = get_logger(__name__)
 
@@ -73,13 +74,15 @@ async def _run(queues: list[str], concurrency: int) -> None:
 
 async def _measure(call_next: Callable[[], Awaitable[Any]], context: JobContext, _worker: Worker) -> Any:
     started, result = time.monotonic(), "failed"
+    # A name that no task has comes from outside this code: it must not become a label.
+    name = context.job.task_name if context.job.task_name in jobs.app.tasks else "unknown"
     try:
-        answer = await call_next()
+        with span(f"job {name}", kind=SpanKind.CONSUMER) as current:
+            current.set_attribute("throughline.job_id", context.job.id or 0)
+            answer = await call_next()
         result = "done"
         return answer
     finally:
-        # A name that no task has comes from outside this code: it must not become a label.
-        name = context.job.task_name if context.job.task_name in jobs.app.tasks else "unknown"
         JOB_RUNS.labels(name, result).inc()
         JOB_SECONDS.labels(name).observe(time.monotonic() - started)
 

@@ -9,17 +9,17 @@ from prometheus_client import Gauge
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from throughline.kernel.telemetry import REGISTRY
+from throughline.kernel.telemetry import INSTALLATION
 from throughline.notary import store, witnessing
 from throughline.notary.models import Cosignature, QueueRow, Record, SignedCheckpoint, WitnessState
 from throughline.notary.policy import Policy
 
-WAITING = Gauge("throughline_notary_waiting", "Records that are not in the log yet", registry=REGISTRY)
-SIZE = Gauge("throughline_notary_size", "Leaves in the log", registry=REGISTRY)
+WAITING = Gauge("throughline_notary_waiting", "Records that are not in the log yet", registry=INSTALLATION)
+SIZE = Gauge("throughline_notary_size", "Leaves in the log", registry=INSTALLATION)
 UNWITNESSED = Gauge(
     "throughline_notary_unwitnessed",
     "Leaves above the last checkpoint that met the quorum",
-    registry=REGISTRY,
+    registry=INSTALLATION,
 )
 _LOOK_BACK = 64  # cosigned checkpoints that are looked through for one that meets the quorum
 

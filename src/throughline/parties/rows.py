@@ -26,13 +26,23 @@ class UnknownPerson(NotFound):
     title = N_("This person is not known here")
 
 
+# What a person reads beside the field that they typed.
+_WRONG = {
+    "name": N_("This can't be a name; please write it as on the ID card"),
+    "id_number": N_("The ID number is not right; please check all 18 characters"),
+    "phone": N_("This is no telephone number; please check it"),
+    "email": N_("This is no e-mail address; please check it"),
+}
+
+
 def valid(field: str, make: Callable[[], str]) -> str:
     """What `make` gives; its ValueError becomes `InvalidPersonalData` for that field."""
     try:
         return make()
     except ValueError:
         # Without the cause: its text may repeat the value.
-        raise InvalidPersonalData(N_("The field %(field)s is not valid"), field=field) from None
+        wrong = _WRONG.get(field, N_("The field %(field)s is not valid"))
+        raise InvalidPersonalData(wrong, field=field) from None
 
 
 def known(session: Session, borrower_id: UUID) -> Person:

@@ -9,12 +9,14 @@ from urllib.parse import urlsplit
 
 import structlog
 from fastapi import FastAPI
+from opentelemetry.trace import SpanKind
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from throughline.kernel.logging import get_logger
 from throughline.kernel.settings import settings
+from throughline.kernel.telemetry import REQUEST_SECONDS, REQUESTS, span
 
 log = get_logger(__name__)
 
@@ -29,6 +31,7 @@ SECURITY = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), contacts=()",
 }
 _CORRELATION = re.compile(r"^[A-Za-z0-9._-]{1,64}$")
+METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 _LOOPBACK = {"127.0.0.1", "[::1]"}
 
 
@@ -70,10 +73,22 @@ class RequestHeaders:
             await send(message)
 
         try:
-            await self._app(scope, receive, with_headers)
+            method = scope["method"] if scope["method"] in METHODS else "OTHER"
+            carrier = {"traceparent": Headers(scope=scope).get("traceparent", "")}
+            with span(method, parent=carrier, kind=SpanKind.SERVER) as current:
+                await self._app(scope, receive, with_headers)
+                current.update_name(f"{method} {_route(scope)}")
+                current.set_attributes(
+                    {
+                        "http.request.method": method,
+                        "http.route": _route(scope),
+                        "http.response.status_code": status,
+                    }
+                )
         finally:
-            # The route's pattern, not the path: paths hold ids and, in somebody's mistake, more.
-            route = getattr(scope.get("route"), "path", "-")
+            route = _route(scope)
+            REQUESTS.labels(route, str(status)).inc()
+            REQUEST_SECONDS.labels(route).observe(time.monotonic() - started)
             log.info(
                 "request",
                 method=scope["method"],
@@ -82,6 +97,11 @@ class RequestHeaders:
                 ms=round((time.monotonic() - started) * 1000),
             )
             structlog.contextvars.unbind_contextvars("request_id")
+
+
+def _route(scope: Scope) -> str:
+    """The route's pattern, not the path: paths hold ids and, in somebody's mistake, more."""
+    return str(getattr(scope.get("route"), "path", "-"))
 
 
 class OneHost:

@@ -5,13 +5,19 @@ from __future__ import annotations
 from fastapi import FastAPI, Response
 from pydantic import BaseModel
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from throughline import migrations
 from throughline.kernel.db import database
 from throughline.kernel.errors import Unavailable
 from throughline.kernel.http import problems
 from throughline.kernel.i18n import N_
-from throughline.kernel.telemetry import render_metrics
+from throughline.kernel.logging import get_logger
+from throughline.kernel.telemetry import observe_queue, render_metrics
+from throughline.notary.standing import observe as observe_notary
+
+log = get_logger(__name__)
 
 SYSTEM_HEARTBEAT_S = 60
 
@@ -55,6 +61,12 @@ def install(app: FastAPI) -> None:
 
     @app.get("/metrics", include_in_schema=False)
     def metrics() -> Response:
-        """Prometheus text."""
+        """Prometheus text. What the database tells is left as it was while it does not answer."""
+        try:
+            with database().transaction() as session:
+                observe_queue(session)
+                observe_notary(session)
+        except (DBAPIError, PoolTimeout) as error:
+            log.warning("measures of the installation not read", error=type(error).__name__)
         body, content_type = render_metrics()
         return Response(body, media_type=content_type)
