@@ -270,6 +270,7 @@ def test_imported_loans_go_on_living_here(
     day = clock.local_date(clock.now(), "Asia/Shanghai") - timedelta(days=10)
     assert bring(database, [borrower(nr), loan(nr, disbursed_on=day.isoformat())])[1] == []
     demo_clock(days=3)
+    database.run(lambda session: lending.start_due_run(session, now=clock.now()))
     run_jobs(rounds=30)
     view = loan_of(database, nr)
     with database.transaction() as session:
