@@ -7,6 +7,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from sqlalchemy.orm import Session
 
 from origination.applicants import Applicant
 from payments.support_servers import Simulator, answers, free_port, simulator, wait_for
@@ -18,6 +19,7 @@ from throughline.lending import service as lending
 from throughline.lending.state import LoanStatus
 from throughline.origination import service
 from throughline.origination.states import State
+from throughline.origination.transitions import WrongState
 from throughline.payments import jobs
 from throughline.payments import service as payments
 
@@ -105,6 +107,33 @@ def test_a_refused_payout_leaves_nothing_owed(
     assert person.read(application_id).is_open
 
 
+def test_a_person_orders_it_again_and_it_arrives_once(
+    database: Database, bank: Simulator, person: Applicant, reaches: Callable[[UUID, State], None]
+) -> None:
+    bank.fault("reject", reason="AC04")
+    application_id, loan_id = person.signed()
+    reaches(application_id, State.PAYOUT_FAILED)
+    first = person.read(application_id).order_id
+    assert first is not None
+
+    def again(session: Session) -> None:
+        service.order_payout_again(session, application_id, staff_id=None, now=clock.now())
+
+    database.run(again)
+    with pytest.raises(WrongState):
+        database.run(again)
+    # Late news of the refused order is not about the one that runs now.
+    database.run(lambda s: service.on_payout_failed(s, person.id, loan_id, first, now=clock.now()))
+    assert person.read(application_id).state == State.DISBURSING
+    reaches(application_id, State.DISBURSED)
+    assert person.read(application_id).order_id != first
+    with database.transaction() as session:
+        loan = lending.loan_view(session, loan_id)
+    assert loan.status is LoanStatus.ACTIVE
+    with pytest.raises(WrongState):
+        database.run(again)
+
+
 def test_a_payout_that_comes_back_days_later(
     database: Database, bank: Simulator, person: Applicant, reaches: Callable[[UUID, State], None]
 ) -> None:
@@ -122,10 +151,12 @@ def test_a_payout_that_comes_back_days_later(
 
 def test_news_of_a_payout_twice_changes_nothing(database: Database, person: Applicant) -> None:
     application_id, loan_id = person.signed()
+    order_id = person.read(application_id).order_id
+    assert order_id is not None
     for _ in range(2):
         database.run(lambda s: service.on_disbursed(s, person.id, loan_id, now=clock.now()))
     assert person.history(application_id)[-2:] == ["disbursing", "disbursed"]
     for _ in range(2):
-        database.run(lambda s: service.on_payout_failed(s, person.id, loan_id, now=clock.now()))
+        database.run(lambda s: service.on_payout_failed(s, person.id, loan_id, order_id, now=clock.now()))
     assert person.history(application_id)[-2:] == ["disbursed", "payout_failed"]
     assert person.read(application_id).is_open

@@ -38,6 +38,13 @@ APPLICATION = {
     "bank_code": "ICBC",
     "account_number": "6222021234567890123",
 }
+# Means that the scorecard leaves to a person.
+UNSURE = {
+    "monthly_income": "5000",
+    "monthly_debt": "1500",
+    "monthly_living": "1500",
+    "employment_months": "6",
+}
 STOPPED = {"voiceSmsIn": "suspended", "voiceSmsOut": "suspended"}
 WORKS = {"voiceSmsIn": "active", "voiceSmsOut": "active"}
 

@@ -229,3 +229,29 @@ def test_time_goes_forward_only_for_those_who_may(admin: PlainBrowser, agent: Pl
     admin.open("/console")
     for days in ("0", "-1", "41", "x", ""):
         assert admin.send("POST", "/console/demo/forward", {"days": days}).status_code == 422
+
+
+def test_a_person_decides_and_the_borrower_reads_why(
+    database: Database, admin: PlainBrowser, browser: PlainBrowser
+) -> None:
+    scene.enrolled(browser)
+    browser.open("/apply")
+    browser.submit("/apply", **(scene.APPLICATION | scene.UNSURE))
+    page = browser.path
+    application_id = page.rsplit("/", 1)[1]
+    console = f"/console/applications/{application_id}"
+    admin.open(console)
+    admin.submit(f"{console}/decision", outcome="decline", reason_zh="", reason_en="")
+    assert admin.page.status_code == 422
+    admin.open(console)
+    reasons = {"reason_zh": f"收入证明不全{scene.HOSTILE}", "reason_en": "Proof of income is missing"}
+    admin.submit(f"{console}/decision", outcome="decline", **reasons)
+    assert admin.path == console
+    assert "收入证明不全" in admin.page.text  # among the steps
+    shown = browser.open(page)
+    assert "收入证明不全" in shown
+    assert "<script>alert" not in shown
+    assert f"{console}/decision" not in admin.open(console)
+    # A second window that was open all the time is told that it is too late.
+    answer = admin.send("POST", f"{console}/decision", {"outcome": "approve", **reasons})
+    assert answer.status_code == 409

@@ -128,3 +128,19 @@ def decide_application(
         return application_out(session, row)
 
     return write.once(verb)
+
+
+@router.post(
+    "/{application_id}/payout",
+    response_model=ApplicationOut,
+    responses=problems(401, 403, 404, 409, 422),
+    dependencies=[Depends(require_scope("origination:write"))],
+)
+def order_payout_again(application_id: UUID, caller: StaffCaller, write: Writing) -> Response:
+    """Have the money paid once more to the contract's account, after the bank refused it or sent it back."""
+
+    def verb(session: Session) -> BaseModel:
+        row = service.order_payout_again(session, application_id, staff_id=caller.id, now=clock.now())
+        return application_out(session, row)
+
+    return write.once(verb)

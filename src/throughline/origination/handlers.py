@@ -25,4 +25,5 @@ def on_payout_failed(session: Session, event: StoredEvent) -> None:
     """The bank refused the payout or sent it back."""
     loan_id = lending.loan_of_source(str(event.payload["source"]))
     if loan_id is not None:
-        service.on_payout_failed(session, UUID(event.payload["borrower_id"]), loan_id, now=clock.now())
+        borrower_id, order_id = (UUID(event.payload[name]) for name in ("borrower_id", "order_id"))
+        service.on_payout_failed(session, borrower_id, loan_id, order_id, now=clock.now())

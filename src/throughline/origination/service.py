@@ -22,9 +22,9 @@ from throughline.kernel.ids import new_id
 from throughline.kernel.jobs import cancel_timer
 from throughline.kernel.settings import settings
 from throughline.lending import service as lending
-from throughline.line import service as line
-from throughline.origination import drafts, gates, notices, offers
+from throughline.origination import drafts, gates, notices, offers, payout
 from throughline.origination.models import Application
+from throughline.origination.payout import order_again as order_payout_again
 from throughline.origination.referral import decide_referred
 from throughline.origination.states import State
 from throughline.origination.transitions import ApplicationUnknown, WrongState, move, record, take
@@ -58,6 +58,7 @@ __all__ = [
     "last_reason",
     "on_disbursed",
     "on_payout_failed",
+    "order_payout_again",
     "show_costs",
     "sign",
     "signing_action",
@@ -312,17 +313,7 @@ def sign(
         now=now,
     )
     application.loan_id = loan_id
-    application.order_id = payments.order_payout(
-        session,
-        borrower_id=borrower_id,
-        amount_minor=offer["principal_minor"],
-        currency=application.currency,
-        payee_account_id=application.payee_account_id,
-        source=f"loan:{loan_id}",
-        idempotency_key=f"payout:{application.id}",
-        line_state=_line_state(session, borrower_id),
-        now=now,
-    )
+    application.order_id = payout.order(session, application, loan_id, now=now)
     cancel_timer(session, offers.EXPIRY_TIMER, str(application.id))
     move(
         session,
@@ -368,10 +359,17 @@ def on_disbursed(session: Session, borrower_id: UUID, loan_id: UUID, *, now: dat
     notices.tell(session, application, "payout_sent", f"payout-sent:{application.id}", now=now)
 
 
-def on_payout_failed(session: Session, borrower_id: UUID, loan_id: UUID, *, now: datetime) -> None:
-    """The bank refused the payout or sent it back: the contract stands, a person or the borrower acts."""
+def on_payout_failed(
+    session: Session, borrower_id: UUID, loan_id: UUID, order_id: UUID, *, now: datetime
+) -> None:
+    """The bank refused the payout or sent it back: the contract stands, a person acts.
+
+    News of an order that another one has replaced changes nothing.
+    """
     application = _by_loan(session, borrower_id, loan_id)
     if application is None or application.state not in {State.DISBURSING, State.DISBURSED}:
+        return
+    if application.order_id != order_id:
         return
     move(
         session,
@@ -399,8 +397,3 @@ def _facts(session: Session, application: Application) -> risk.ApplicationFacts:
 
 def _facts_place(application_id: UUID) -> str:
     return f"origination_application|{application_id}|facts"
-
-
-def _line_state(session: Session, borrower_id: UUID) -> str:
-    lines = line.lines_of(session, borrower_id)
-    return lines[0].state if lines else "unknown"

@@ -178,6 +178,7 @@ def _page(
 def _details(session: Session, borrower_id: UUID, application: Application, state: State) -> dict[str, Any]:
     details: dict[str, Any] = {
         "reasons": [],
+        "by_person": None,
         "costs": None,
         "wait_s": 0,
         "action": None,
@@ -186,6 +187,9 @@ def _details(session: Session, borrower_id: UUID, application: Application, stat
     }
     if application.decision_id and state in {State.DECLINED, State.REFERRED}:
         details["reasons"] = risk.decision(session, borrower_id, application.decision_id).reasons
+    newest = origination.steps(session, application.id)[-1]
+    if state is State.DECLINED and newest.old == State.REFERRED:
+        details["by_person"] = newest.reason
     if application.cost_table_id and application.showing_id and state in {State.OFFERED, State.SIGNING}:
         details["costs"] = contracts.cost_table(session, borrower_id, application.cost_table_id).content
         shown = contracts.showing(session, borrower_id, application.showing_id)

@@ -6,23 +6,31 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
+from sqlalchemy.orm import Session
 
 from throughline.compliance import service as compliance
 from throughline.contracts import service as contracts
-from throughline.kernel.errors import NotFound
+from throughline.kernel import clock
+from throughline.kernel.errors import Invalid, NotFound
 from throughline.kernel.http import Caller, PageParams, Reading, paged
+from throughline.kernel.i18n import N_
 from throughline.origination import service as origination
 from throughline.origination.states import State
 from throughline.risk import service as risk
+from throughline.web import forms
 from throughline.web.console import finding
 from throughline.web.console.borrowers import masked_names
 from throughline.web.console.common import ConsoleRoute, show, staff_with
+from throughline.web.forms import Form
 
 router = APIRouter(route_class=ConsoleRoute)
 Reader = Annotated[Caller, Depends(staff_with("origination:read", "parties:read"))]
 
+Decider = Annotated[Caller, Depends(staff_with("origination:write"))]
+
 GATES = 50
+MAX_REASON = 500
 
 
 @router.get("/console/applications")
@@ -78,7 +86,42 @@ def application_page(
         table=table,
         shown=shown,
         contract=contract,
+        may_decide=may("origination:write"),
     )
+
+
+@router.post("/console/applications/{application_id}/decision")
+def decide(request: Request, application_id: UUID, form: Form, caller: Decider) -> RedirectResponse:
+    """A person decides about a referred application; the borrower reads the reason."""
+    reason = {"zh-CN": form.get("reason_zh", ""), "en": form.get("reason_en", "")}
+    if not all(0 < len(text) <= MAX_REASON for text in reason.values()):
+        raise Invalid(N_("Give the reason in both languages, up to 500 characters: the borrower reads it"))
+    if form.get("outcome") not in ("approve", "decline"):
+        raise Invalid(N_("Choose whether to approve or to decline"))
+
+    def verb(session: Session) -> str:
+        origination.decide_referred(
+            session,
+            application_id,
+            approve=form["outcome"] == "approve",
+            reason=reason,
+            staff_id=caller.id,
+            now=clock.now(),
+        )
+        return f"/console/applications/{application_id}"
+
+    return forms.once(request, caller, form, verb)
+
+
+@router.post("/console/applications/{application_id}/payout")
+def pay_again(request: Request, application_id: UUID, form: Form, caller: Decider) -> RedirectResponse:
+    """Have the money paid once more after the bank refused it."""
+
+    def verb(session: Session) -> str:
+        origination.order_payout_again(session, application_id, staff_id=caller.id, now=clock.now())
+        return f"/console/applications/{application_id}"
+
+    return forms.once(request, caller, form, verb)
 
 
 @router.get("/console/gates/{gate_id}")
