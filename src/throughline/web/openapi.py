@@ -6,8 +6,11 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from throughline.identity import service as identity
 from throughline.kernel.http import ProblemDocument, problems
 
+# Who may call what, for the tools that make clients. Hooks are proved by their sender's own signature.
+_OF_BORROWERS = ("/api/v1/me", "/api/v1/sign-out", "/api/v1/notary/records")
 _METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -28,12 +31,28 @@ def _completed(document: dict[str, Any]) -> dict[str, Any]:
     schemas["ProblemDocument"] = ProblemDocument.model_json_schema()
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
-    for path in document["paths"].values():
+    document["components"]["securitySchemes"] = {
+        "session": {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": identity.SESSION_COOKIE,
+            "description": "The session of a borrower or of staff, set by the sign-in",
+        },
+        "apiKey": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "A key of `throughline api-key create`, for staff operations of its scopes",
+        },
+    }
+    for name, path in document["paths"].items():
         for method in _METHODS:
             operation = path.get(method)
             if operation is None:
                 continue
             answers = operation["responses"]
+            if "401" in answers and name.startswith("/api/") and "/sign-in/" not in name:
+                own = f"{name}/".startswith(tuple(f"{one}/" for one in _OF_BORROWERS))
+                operation["security"] = [{"session": []}] + ([] if own else [{"apiKey": []}])
             always = (422, 503) if method == "get" else (400, 413, 422, 503)
             for status, answer in problems(*always).items():
                 # FastAPI writes its own 422, in a shape that we never send.
