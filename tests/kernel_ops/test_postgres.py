@@ -133,6 +133,8 @@ def test_a_stale_pid_file_of_a_foreign_process_does_no_harm(config: Settings, ho
         pid_file = home / "postgres" / "data" / "postmaster.pid"
         pid_file.write_text(f"{stranger.pid}\n{home}/postgres/data\n1\n1\n\n127.0.0.1\n\nstarting\n")
         shutil.chown(pid_file, *_owner(home))
+        postgres.stop(config)
+        assert stranger.poll() is None
         postgres.start(config, patience_s=60)
         assert stranger.poll() is None
         assert postgres.status(config) is ServerStatus.READY

@@ -64,6 +64,8 @@ log_min_error_statement = panic
 log_error_verbosity = terse
 """
 
+_NO_PID = 2**22 + 1  # above the largest that Linux gives
+
 
 class ServerStatus(StrEnum):
     """What the server of an installation does now."""
@@ -181,7 +183,7 @@ def is_alive(settings: Settings) -> bool:
 def stop(settings: Settings, mode: Literal["fast", "immediate"] = "fast") -> None:
     """Stop the server and wait for it; nothing happens if it is not running. Raises EmbeddedError."""
     place = layout(settings)
-    if not (place.data / "postmaster.pid").exists():
+    if not _postmaster_lives(place):  # else a stranger with the number of an old pid file would be told to stop
         return
     account = Account.for_server(settings)
     pg_ctl = str(binaries(account, place.root) / "pg_ctl")
@@ -274,6 +276,7 @@ def _start_once(place: Layout, account: Account, programs: Path, left_s: int, *,
     """One try. After a kill the old server's children may hold the shared memory for seconds: then again."""
     if not _postmaster_lives(place):
         _write_conf(place, may_move=may_move)
+        _disown_stranger(place)
     pg_ctl = str(programs / "pg_ctl")
     command = [pg_ctl, "-D", str(place.data), "-l", str(place.log), "-w", "-t", str(left_s), "start"]
     try:
@@ -294,6 +297,21 @@ def _postmaster_lives(place: Layout) -> bool:
     except (FileNotFoundError, ProcessLookupError, IndexError, ValueError):
         return False
     return os.fsencode(place.data) in command
+
+
+def _disown_stranger(place: Layout) -> None:
+    """After a reboot the pid file may name a process of ours that is no server: PostgreSQL would wait for it.
+
+    Only the number is replaced, by one that no process can have. The rest stays: by the shared memory that
+    it names PostgreSQL sees whether children of the old server are still there.
+    """
+    pid_file = place.data / "postmaster.pid"
+    try:
+        pid, _, rest = pid_file.read_text(encoding="utf-8").partition("\n")
+        if Path(f"/proc/{int(pid)}").exists():
+            pid_file.write_text(f"{_NO_PID}\n{rest}", encoding="utf-8")
+    except (FileNotFoundError, ValueError):
+        return
 
 
 def _write_private(path: Path, text: str) -> None:
