@@ -31,8 +31,8 @@ lint: setup-dev ## formats, lints, types, floors, known holes
 bench: setup-dev ## figures beside ceilings taken in the same run
 	@for file in bench/*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
 
-soak: setup-dev ## the long tests
-	$(BIN)/pytest -m soak $(PYTEST_ARGS)
+soak: setup-dev ## the long tests: SOAK_STORIES=10 stories with everything killed in every step
+	$(BIN)/pytest -m soak -o log_cli=true -o log_cli_level=INFO $(PYTEST_ARGS)
 
 docs: setup-dev ## the documentation as a site in site/
 	$(BIN)/mkdocs build --strict --quiet

@@ -183,7 +183,9 @@ def is_alive(settings: Settings) -> bool:
 def stop(settings: Settings, mode: Literal["fast", "immediate"] = "fast") -> None:
     """Stop the server and wait for it; nothing happens if it is not running. Raises EmbeddedError."""
     place = layout(settings)
-    if not _postmaster_lives(place):  # else a stranger with the number of an old pid file would be told to stop
+    if not _postmaster_lives(
+        place
+    ):  # else a stranger with the number of an old pid file would be told to stop
         return
     account = Account.for_server(settings)
     pg_ctl = str(binaries(account, place.root) / "pg_ctl")
