@@ -25,6 +25,7 @@ pytestmark = [pytest.mark.soak, pytest.mark.system, pytest.mark.chaos]
 def test_story_after_story_while_everything_is_killed() -> None:
     seed = os.environ.get("SOAK_SEED") or secrets.token_hex(4)
     chance = random.Random(seed)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     told = 0
     with running() as platform:
         for number in range(int(os.environ.get("SOAK_STORIES", "10"))):
