@@ -210,15 +210,35 @@ def test_what_contradicts_the_import_before_is_refused_whole(
     assert sum(loan_of(database, nr).paid) == 51_764
 
 
-def test_somebody_who_is_registered_here_gets_the_loans_on_their_account(
+def test_whoever_registered_with_somebodys_number_does_not_get_their_loans(
     database: Database, numbers: Iterator[int]
 ) -> None:
-    nr, again = next(numbers), next(numbers)
-    person = NewPerson("王五", id_number(nr), "13700000001", "w@example.com", "zh-CN", "Asia/Shanghai")
+    nr = next(numbers)
+    person = NewPerson("张三", id_number(nr), "13700000001", "w@example.com", "zh-CN", "Asia/Shanghai")
     known = database.run(lambda session: parties.register_person(session, person, now=clock.now()))
+    _, problems, _ = bring(database, [borrower(nr), loan(nr), payment(nr)])
+    assert [(one.row, one.column) for one in problems] == [(2, "id_number")]
+    with database.transaction() as session:
+        assert lending.loans_of(session, known) == []
+
+
+def test_one_person_under_two_ids_is_one_borrower(database: Database, numbers: Iterator[int]) -> None:
+    nr, again, later = next(numbers), next(numbers), next(numbers)
     twice = [borrower(again, id_number=id_number(nr)), loan(again)]
     assert bring(database, [borrower(nr), loan(nr), *twice])[1] == []
-    assert loan_of(database, nr).borrower_id == known == loan_of(database, again).borrower_id
+    assert bring(database, [borrower(later, id_number=id_number(nr)), loan(later)])[1] == []
+    owners = {loan_of(database, one).borrower_id for one in (nr, again, later)}
+    assert len(owners) == 1
+
+
+def test_a_loan_that_is_here_does_not_come_in_again_under_its_own_id(
+    database: Database, numbers: Iterator[int]
+) -> None:
+    nr = next(numbers)
+    bring(database, [borrower(nr), loan(nr)])
+    again = loan(nr, loan_id=str(loan_of(database, nr).id))
+    _, problems, _ = bring(database, [again])
+    assert [(one.row, one.column) for one in problems] == [(2, "loan_id")]
 
 
 def test_a_check_tries_everything_and_keeps_nothing(database: Database, numbers: Iterator[int]) -> None:

@@ -70,8 +70,18 @@ class Look:
         self.by_number = parties.known_by_id_number(
             session, [person.index for person in self.people.values()]
         )
+        self.imported = set(
+            session.scalars(
+                select(BookReference.id).where(
+                    BookReference.kind == BORROWER, BookReference.id.in_(self.by_number.values())
+                )
+            )
+        )
         known = [row.id for row in self.references.values() if row.kind == LOAN]
         self.histories = lending.imported_histories(session, known)
+        named = {line.loan_id: _as_id(line.loan_id) for group in chunk for line in group.loans}
+        here = lending.imported_histories(session, [one for one in named.values() if one is not None])
+        self.lent_here = {name for name, one in named.items() if one in here}
         self._products: dict[tuple[str, int | None, date], Product] = {}
 
     def product(self, line: LoanLine) -> Product:
@@ -86,6 +96,13 @@ class Look:
         return self._products[key]
 
 
+def _as_id(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
 def plan_borrower(look: Look, group: Group) -> Outcome:
     """The outcome that a borrower's rows will have, as far as it can be known before writing."""
     outcome = Outcome(group, list(group.problems))
@@ -96,6 +113,7 @@ def plan_borrower(look: Look, group: Group) -> Outcome:
         _plan_loans(look, outcome)
     if not outcome.refused and outcome.person is not None:
         look.by_number[outcome.person.index] = outcome.person.borrower_id
+        look.imported.add(outcome.person.borrower_id)
     return outcome
 
 
@@ -112,7 +130,11 @@ def _plan_loans(look: Look, outcome: Outcome) -> None:
             _plan_more(look, outcome, payment, reference)
     for line in group.loans:
         reference = look.references.get((LOAN, line.loan_id))
-        if reference is None:
+        if line.loan_id in look.lent_here:
+            outcome.refuse(
+                line.row, "loan_id", "a loan of another system: this is the id of one that is here"
+            )
+        elif reference is None:
             _plan_loan(look, outcome, line)
         elif reference.content != content_of(line):
             outcome.refuse(line.row, "loan_id", "the same terms as when this loan was imported")
@@ -155,8 +177,12 @@ def _plan_person(look: Look, outcome: Outcome) -> None:
             outcome.refuse(row, "id_number", "the person that was imported under this borrower_id")
     elif person is None:
         outcome.refuse(group.first_row, "record", "a borrower row: this borrower was not imported before")
+    elif registered in look.imported:
+        outcome.borrower_id = registered  # one person under two ids of the other system
     elif registered is not None:
-        outcome.borrower_id = registered  # has an account here already: the loans join it
+        # Whoever registered with this number was not seen by anybody: debts and data are not handed to them.
+        expected = "an ID number with which nobody has registered here; settle whose account that is first"
+        outcome.refuse(group.borrower.row if group.borrower else group.first_row, "id_number", expected)
     else:
         outcome.borrower_id, outcome.person = person.borrower_id, person
 

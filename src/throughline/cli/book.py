@@ -130,7 +130,7 @@ def _shown_id(borrower_id: str, column: str) -> str:
 
 
 def _private(path: Path) -> IO[str]:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     return os.fdopen(handle, "w", encoding="utf-8", newline="")
 
 
@@ -162,7 +162,9 @@ def export_book(
     clear: Annotated[
         bool, typer.Option("--clear", help="Personal data in clear, where the person agreed; it is logged")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="The totals as JSON on standard error")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="The totals as JSON (on standard error if FILE is -)")
+    ] = False,
 ) -> None:
     """Borrowers, loans and payments to a CSV file that an import takes. Personal data are masked."""
     from throughline.kernel import rooms
@@ -185,7 +187,7 @@ def export_book(
     except OSError as error:
         fail(f"{error.filename or file}: {error.strerror}")
     if as_json:
-        say(json.dumps(totals))
+        typer.echo(json.dumps(totals), err=file == "-")
         return
     say(f"{totals['borrowers']} borrowers, {totals['loans']} loans, {totals['payments']} payments")
     if totals["masked"]:

@@ -131,7 +131,7 @@ class ImportedHistory:
 
 
 def imported_histories(session: Session, loan_ids: Sequence[UUID]) -> dict[UUID, ImportedHistory]:
-    """What is recorded of loans that were imported before."""
+    """What is recorded of loans, by id; an id that no loan has is left out."""
     currencies = session.execute(select(LoanRow.id, LoanRow.currency).where(LoanRow.id.in_(loan_ids)))
     found = {loan_id: ImportedHistory(currency, {}) for loan_id, currency in currencies}
     events = session.execute(
