@@ -22,15 +22,20 @@ class Person:
     account: str
 
 
+def with_check_character(digits: str) -> str:
+    """An ID number from its first 17 digits."""
+    remainder = sum(weight * int(digit) for weight, digit in zip(_WEIGHTS, digits, strict=True)) % 11
+    return digits + _CHARACTERS[remainder]
+
+
 def invent() -> Person:
     """A person whom nobody else is."""
     token = secrets.token_hex(4)
     digits = f"310104{secrets.choice(range(1975, 2003))}{secrets.choice(range(1, 13)):02d}"
     digits += f"{secrets.choice(range(1, 29)):02d}{secrets.randbelow(1000):03d}"
-    remainder = sum(weight * int(digit) for weight, digit in zip(_WEIGHTS, digits, strict=True)) % 11
     return Person(
         name=secrets.choice(NAMES),
-        id_number=digits + _CHARACTERS[remainder],
+        id_number=with_check_character(digits),
         phone=f"+86139{secrets.randbelow(10**8):08d}",
         email=f"story-{token}@example.com",
         account=f"6222{secrets.randbelow(10**12):012d}",
