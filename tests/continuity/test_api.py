@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from fastapi import FastAPI
-from fastapi.testclient import TestClient
 
 from continuity.debtors import Debtor, today
+from support.callers import Browse, browsing
 from throughline.continuity import api
 from throughline.identity.roles import ROLES
 from throughline.kernel import http
 from throughline.kernel.db import Database
 
-Browse = Callable[[http.Caller], TestClient]
 EPISODES = "/api/v1/episodes"
 PROTECTIONS = "/api/v1/me/protections"
 STAFF = http.Caller("staff", uuid4(), uuid4(), frozenset({"continuity:read"}))
@@ -24,18 +22,8 @@ STAFF = http.Caller("staff", uuid4(), uuid4(), frozenset({"continuity:read"}))
 
 @pytest.fixture
 def browse(database: Database) -> Iterator[Browse]:
-    opened: list[TestClient] = []
-
-    def as_caller(caller: http.Caller) -> TestClient:
-        app = FastAPI()
-        http.install(app, authenticate=lambda request: caller)
-        app.include_router(api.router)
-        opened.append(TestClient(app))
-        return opened[-1]
-
-    yield as_caller
-    for client in opened:
-        client.close()
+    with browsing(api.router) as as_caller:
+        yield as_caller
 
 
 @pytest.fixture

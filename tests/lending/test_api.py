@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -10,11 +10,11 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from support.callers import Browse, browsing
 from throughline.kernel import clock, http
 from throughline.kernel import settings as kernel_settings
 from throughline.kernel.db import Database
@@ -24,7 +24,6 @@ from throughline.lending import api
 from throughline.lending import service as lending
 from throughline.payments.models import PaymentOrder
 
-Browse = Callable[[http.Caller], TestClient]
 ZONE = "Asia/Shanghai"
 REASON = {"zh-CN": "测试", "en": "test"}
 STAFF = http.Caller("staff", uuid4(), uuid4(), frozenset({"lending:read"}))
@@ -32,18 +31,8 @@ STAFF = http.Caller("staff", uuid4(), uuid4(), frozenset({"lending:read"}))
 
 @pytest.fixture
 def browse(database: Database) -> Iterator[Browse]:
-    opened: list[TestClient] = []
-
-    def as_caller(caller: http.Caller) -> TestClient:
-        app = FastAPI()
-        http.install(app, authenticate=lambda request: caller)
-        app.include_router(api.router)
-        opened.append(TestClient(app))
-        return opened[-1]
-
-    yield as_caller
-    for client in opened:
-        client.close()
+    with browsing(api.router) as as_caller:
+        yield as_caller
 
 
 @pytest.fixture

@@ -2,40 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
 from origination.applicants import UNSURE, Applicant
+from support.callers import Browse, browsing
 from throughline.identity.roles import ROLES
 from throughline.kernel import http
 from throughline.kernel.db import Database
 from throughline.origination import api
 
-Browse = Callable[[http.Caller], TestClient]
 MINE = "/api/v1/me/applications"
 STAFF = "/api/v1/applications"
 
 
 @pytest.fixture
 def browse(database: Database) -> Iterator[Browse]:
-    opened: list[TestClient] = []
-
-    def as_caller(caller: http.Caller) -> TestClient:
-        app = FastAPI()
-        http.install(app, authenticate=lambda request: caller)
-        app.include_router(api.router)
-        opened.append(TestClient(app))
-        return opened[-1]
-
-    yield as_caller
-    for client in opened:
-        client.close()
+    with browsing(api.router) as as_caller:
+        yield as_caller
 
 
 @pytest.fixture

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from uuid import UUID, uuid4
 
 import pytest
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
+from support.callers import Browse, browsing
 from throughline.identity.roles import ROLES
 from throughline.kernel import clock, http
 from throughline.kernel.db import Database
@@ -17,25 +17,14 @@ from throughline.kernel.ids import new_id
 from throughline.risk import api, scorecard, service
 from throughline.risk.facts import ApplicationFacts
 
-Browse = Callable[[http.Caller], TestClient]
 PATH = "/api/v1/risk/decisions"
 UNSURE = ApplicationFacts(500_000, 150_000, 150_000, 6)
 
 
 @pytest.fixture
 def browse(database: Database) -> Iterator[Browse]:
-    opened: list[TestClient] = []
-
-    def as_caller(caller: http.Caller) -> TestClient:
-        app = FastAPI()
-        http.install(app, authenticate=lambda request: caller)
-        app.include_router(api.router)
-        opened.append(TestClient(app))
-        return opened[-1]
-
-    yield as_caller
-    for client in opened:
-        client.close()
+    with browsing(api.router) as as_caller:
+        yield as_caller
 
 
 def _staff(browse: Browse, *roles: str) -> TestClient:
