@@ -348,6 +348,16 @@ def test_bad_files_end_with_two_and_a_sentence(env: dict[str, str], tmp_path: Pa
         assert "Traceback" not in done.stderr
 
 
+def test_a_database_that_does_not_answer_is_a_sentence(env: dict[str, str], tmp_path: Path) -> None:
+    nowhere = env | {"THROUGHLINE_DATABASE_URL": f"postgresql://x@127.0.0.1:{places.free_port()}/x"}
+    file = write(tmp_path / "book.csv", [borrower(1)])
+    for words in (("import", "book", str(file)), ("export", "book", str(tmp_path / "out.csv"))):
+        done = run(nowhere, *words)
+        assert done.returncode == 1
+        assert "does not answer" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
 def test_killed_in_the_middle_a_repeat_brings_the_rest(
     database: Database, env: dict[str, str], numbers: Iterator[int], tmp_path: Path
 ) -> None:

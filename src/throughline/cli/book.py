@@ -7,7 +7,8 @@ import getpass
 import json
 import os
 import sys
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any
@@ -59,7 +60,7 @@ def import_book(
     rooms.load_all()
     database = _database()
     target = errors or Path("book.errors.csv" if file == "-" else f"{file}.errors.csv")
-    with opened(file) as stream, _Problems(target) as problems:
+    with opened(file) as stream, _Problems(target) as problems, _reached():
         reader = BookReader(stream, zone=settings().zone)
         try:
             totals = _import(database, reader, problems, check=check, size=_size(stream))
@@ -176,12 +177,13 @@ def export_book(
         fail(f"{file}: is there already; an export overwrites nothing")
     totals = {"borrowers": 0, "loans": 0, "payments": 0, "masked": 0}
     try:
-        if file == "-":
-            _export(database, sys.stdout, totals, clear=clear)
-        else:
-            with _private(draft) as stream:
-                _export(database, stream, totals, clear=clear)
-            draft.replace(file)
+        with _reached():
+            if file == "-":
+                _export(database, sys.stdout, totals, clear=clear)
+            else:
+                with _private(draft) as stream:
+                    _export(database, stream, totals, clear=clear)
+                draft.replace(file)
     except BrokenPipeError:
         raise typer.Exit(OUR_FAULT) from None
     except OSError as error:
@@ -207,6 +209,21 @@ def _export(database: Database, stream: IO[str], totals: dict[str, int], *, clea
         totals["loans"] += one.loans
         totals["payments"] += one.payments
         totals["masked"] += one.masked
+
+
+@contextmanager
+def _reached() -> Iterator[None]:
+    """A database that does not answer, or stops to, is a sentence and no traceback."""
+    from sqlalchemy.exc import DBAPIError
+
+    from throughline.kernel.db import connection_lost
+
+    try:
+        yield
+    except DBAPIError as error:
+        if not connection_lost(error):
+            raise
+        fail("the database does not answer; what was written stays, repeat when it is back", OUR_FAULT)
 
 
 def _database() -> Database:
