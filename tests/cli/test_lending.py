@@ -120,7 +120,7 @@ def test_recording_twice_is_refused_and_order_of_value_dates_is_free() -> None:
         ({"as_of": "tomorrow"}, "$.as_of"),
         ({"terms": None}, "$.terms"),
         ({"terms": TERMS | {"installments": "6"}}, "$.terms.installments"),
-        ({"terms": TERMS | {"interest_method": "flat"}}, "$.terms.interest_method"),
+        ({"terms": TERMS | {"interest_method": "round"}}, "$.terms.interest_method"),
         ({"events": [{"type": "miracle", "date": "2026-01-01"}]}, "$.events[0].type"),
         ({"events": [{"type": "repayment", "date": "2026-01-01", "amount": "1"}]}, "$.events[0].type"),
         ({"events": [EVENTS[0], {"type": "reversal", "of": "nobody", "date": "2026-01-02"}]}, "$.events[1].of"),

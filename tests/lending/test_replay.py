@@ -227,7 +227,7 @@ def test_a_custom_order_needs_all_twelve() -> None:
         (lambda loan: loan.pay(date(2025, 12, 31), 5), "before_disbursement"),
         (lambda loan: loan.pay(FEB, -5), "amount_out_of_range"),
         (lambda loan: loan.pay(FEB, 10**17), "amount_out_of_range"),
-        (lambda loan: loan.disburse(FEB), "already_disbursed"),
+        (lambda loan: loan.disburse(FEB), "more_than_principal"),
         (lambda loan: loan.reverse("nothing", FEB), "not_reversible"),
         (lambda loan: loan.waive("nothing", FEB), "charge_not_found"),
         (lambda loan: loan.vary(VariationKind.INTEREST_PAUSE, MAR, FEB), "empty_pause"),

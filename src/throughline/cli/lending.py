@@ -48,7 +48,7 @@ def _replayed(value: Any) -> Document:
             if not isinstance(event, LoanEvent):
                 books.close_through(event)
                 continue
-            check_event(node, books.terms, books.events, event)
+            check_event(node, books, event)
             try:
                 books.record(event)
             except ScheduleError as error:

@@ -31,7 +31,7 @@ class Answer:
         rows = state.installments or _draft(self._books)
         return {
             "status": state.status.value,
-            "charged_off": False,
+            "charged_off": state.charged_off_on is not None,
             "schedule": [self._row(row) for row in rows],
             "totals": self._totals(state, rows),
             "transactions": self._transactions(),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
@@ -13,7 +12,8 @@ from sqlalchemy.orm import Session
 from throughline.kernel.errors import NotFound
 from throughline.kernel.i18n import N_
 from throughline.lending.accrual import Accrued
-from throughline.lending.history import ChargeKind, EventType, LoanEvent, Variation, VariationKind
+from throughline.lending.event_json import details_of
+from throughline.lending.history import EventType, LoanEvent
 from throughline.lending.models import LoanEventRow, LoanRow
 from throughline.lending.reading_json import Node
 from throughline.lending.replay import replay
@@ -116,41 +116,12 @@ def terms_of(row: LoanRow) -> LoanTerms:
 def event_of(row: LoanEventRow) -> LoanEvent:
     """A stored event as the replay takes it."""
     payload = row.payload
-    variation = payload.get("variation")
     return LoanEvent(
         id=str(row.id),
         type=EventType(row.type),
         value_date=row.value_date,
         amount_minor=row.amount_minor,
         target=str(row.target) if row.target else None,
-        charge_kind=ChargeKind(payload["charge_kind"]) if "charge_kind" in payload else None,
-        due_date=date.fromisoformat(payload["due_date"]) if "due_date" in payload else None,
-        variation=_variation(variation) if variation else None,
         case=str(row.case_id) if row.case_id else None,
+        **details_of(payload),
     )
-
-
-def _variation(document: dict[str, Any]) -> Variation:
-    return Variation(
-        kind=VariationKind(document["kind"]),
-        from_date=date.fromisoformat(document["from"]),
-        to_date=date.fromisoformat(document["to"]),
-        shift_following=document["shift_following"],
-    )
-
-
-def payload_of(event: LoanEvent) -> dict[str, Any]:
-    """What of an event stands in the payload column: all that has no column of its own."""
-    payload: dict[str, Any] = {}
-    if event.charge_kind is not None:
-        payload["charge_kind"] = event.charge_kind.value
-    if event.due_date is not None:
-        payload["due_date"] = event.due_date.isoformat()
-    if event.variation is not None:
-        payload["variation"] = {
-            "kind": event.variation.kind.value,
-            "from": event.variation.from_date.isoformat(),
-            "to": event.variation.to_date.isoformat(),
-            "shift_following": event.variation.shift_following,
-        }
-    return payload

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 from throughline.lending.history import ChargeKind
-from throughline.lending.rates import round_ratio
+from throughline.lending.plan import accrued_in
+from throughline.lending.rates import round_to
 from throughline.lending.schedule import Schedule
 from throughline.lending.state import InstallmentState, LoanState, LoanStatus
+
+ONE_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,17 +27,17 @@ def interest_in_period(schedule: Schedule, row: InstallmentState, on: date) -> i
     """Interest of one installment's period from its start to a day, both as closes of business.
 
     Rounded from the start of the period, never day by day, so that nothing drifts; on the due date it
-    is what the installment says.
+    is what accrues in the whole period.
     """
+    if row.plan is None or on <= row.from_date:
+        return 0
     if on >= row.due_date:
         return row.accrual_minor
-    if on <= row.from_date:
-        return 0
-    numerator, denominator = schedule.grid.between(
-        row.from_date, on, schedule.interest_pauses, max(row.nr, 1)
+    rules = schedule.clock.grid.terms.rounding
+    return min(
+        row.accrual_minor,
+        round_to(*accrued_in(row.plan, schedule.clock, on), rules.mode, rules.unit_minor),
     )
-    mode = schedule.grid.terms.rounding.mode
-    return min(row.accrual_minor, round_ratio(row.opening_minor * numerator, denominator, mode))
 
 
 def interest_to(state: LoanState, on: date) -> int:
@@ -56,8 +59,10 @@ def accrued_to(state: LoanState, on: date, *, closed: bool = True) -> Accrued:
     """
     if state.status is LoanStatus.APPROVED:
         return Accrued()
-    if closed and state.closed_on is not None and state.closed_on <= on:
+    if closed and state.closed_on is not None and state.closed_on <= on and state.charged_off_on is None:
         return charged(state)
+    if state.charged_off_on is not None and on >= state.charged_off_on:
+        on = state.charged_off_on - ONE_DAY  # accrual stops from the day of charge-off
     due = [charge for charge in state.charges if charge.due_date <= on]
     return Accrued(
         interest_minor=interest_to(state, on),
@@ -68,9 +73,9 @@ def accrued_to(state: LoanState, on: date, *, closed: bool = True) -> Accrued:
 
 
 def charged(state: LoanState) -> Accrued:
-    """All income that the loan as it stands will ever bring."""
+    """All income that the loan as it stands will ever bring; what a chargeback put back is none."""
     return Accrued(
-        interest_minor=sum(row.due[1] for row in state.installments),
-        fee_minor=sum(row.due[2] for row in state.installments),
-        penalty_minor=sum(row.due[3] for row in state.installments),
+        interest_minor=sum(row.due[1] - row.credited[1] for row in state.installments),
+        fee_minor=sum(row.due[2] - row.credited[2] for row in state.installments),
+        penalty_minor=sum(row.due[3] - row.credited[3] for row in state.installments),
     )

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from throughline.ledger.entries import Line, debit
 from throughline.lending.accrual import Accrued, accrued_to, charged
-from throughline.lending.history import EventType, LoanEvent
+from throughline.lending.history import RECEIPTS, EventType, LoanEvent
 from throughline.lending.replay import replay
 from throughline.lending.state import LoanState
 from throughline.lending.terms import LoanTerms
@@ -23,25 +23,57 @@ Totals = dict[str, int]  # account role -> cumulative debit minus credit, in min
 
 def totals(state: LoanState, recognised: Accrued) -> Totals:
     """What a loan has done to each account since its payout, when so much income has been recognised."""
-    paid = [sum(row.paid[part] for row in state.installments) for part in range(4)]
-    waived = [sum(row.waived[part] for row in state.installments) for part in range(4)]
-    given = sum(one.amount_minor for one in state.transactions if one.type is EventType.GOODWILL_CREDIT)
-    received = sum(
-        one.amount_minor for one in state.transactions if one.type in {EventType.REPAYMENT, EventType.PAY_OFF}
-    )
-    return {
-        "loans_receivable": state.disbursed_minor - paid[0],
-        "payout_clearing": -state.disbursed_minor,
-        "collection_clearing": received,
-        "goodwill_expense": given,
-        "interest_receivable": recognised.interest_minor - paid[1] - waived[1],
-        "fee_receivable": recognised.fee_minor - paid[2] - waived[2],
-        "penalty_receivable": recognised.penalty_minor - paid[3] - waived[3],
-        "interest_income": waived[1] - recognised.interest_minor,
-        "fee_income": waived[2] - recognised.fee_minor,
-        "penalty_income": waived[3] - recognised.penalty_minor,
+    paid, waived, back = (_sums(state, name) for name in ("paid", "waived", "credited"))
+    income = (0, *_three(recognised))
+    at_payout = state.paid_at_disbursement
+    moved = _money(state)
+    result = {
+        "payout_clearing": sum(at_payout) - state.disbursed_minor - moved["refunded"],
+        "collection_clearing": moved["received"] - moved["charged_back"],
+        "goodwill_expense": moved["given"],
         "overpayment_liability": -state.overpaid_minor,
     }
+    if state.charged_off_on is None:
+        lost = _sums(state, "written_off")
+        result["loans_receivable"] = state.disbursed_minor + back[0] - paid[0] - lost[0]
+        for part, name in enumerate(("interest", "fee", "penalty"), start=1):
+            result[f"{name}_receivable"] = income[part] + back[part] - paid[part] - waived[part] - lost[part]
+            result[f"{name}_income"] = waived[part] - income[part] - at_payout[part]
+        result["credit_loss"] = sum(lost)
+        result["recoveries"] = -moved["recovered_later"]
+        return result
+    before, forgiven = state.paid_before_charge_off, state.waived_before_charge_off
+    loss = "credit_loss_fraud" if state.charged_off_fraud else "credit_loss"
+    result["loans_receivable"] = 0
+    result[loss] = state.disbursed_minor + back[0] - before[0]
+    for part, name in enumerate(("interest", "fee", "penalty"), start=1):
+        result[f"{name}_receivable"] = 0
+        result[f"{name}_income"] = forgiven[part] - income[part] - at_payout[part]
+        result[f"income_reversal_{name}"] = income[part] + back[part] - before[part] - forgiven[part]
+    result["recoveries"] = sum(before) - sum(paid) - moved["recovered_later"]
+    return result
+
+
+_MONEY_NAMES = dict.fromkeys(RECEIPTS | {EventType.RECOVERY}, "received") | {
+    EventType.GOODWILL_CREDIT: "given",
+    EventType.REFUND_OF_OVERPAYMENT: "refunded",
+    EventType.CHARGEBACK: "charged_back",
+}
+
+
+def _sums(state: LoanState, name: str) -> list[int]:
+    return [sum(getattr(row, name)[part] for row in state.installments) for part in range(4)]
+
+
+def _money(state: LoanState) -> dict[str, int]:
+    """Money in and out by what it was. `recovered_later` is what came after a write-off and paid no installment."""
+    moved = dict.fromkeys(("received", "given", "refunded", "charged_back", "recovered_later"), 0)
+    for one in state.transactions:
+        moved["recovered_later"] += one.recovered_minor
+        name = _MONEY_NAMES.get(one.type)
+        if name is not None:
+            moved[name] += one.amount_minor
+    return moved
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +120,7 @@ def recognise(
     passes it. Never more than the loan charges in all.
     """
     limit = charged(after)
-    if after.closed_on is not None:
+    if after.closed_on is not None and after.charged_off_on is None:
         return limit
     interest, fee, penalty = (
         min(most, max(now, known - max(0, then - now)))
@@ -111,8 +143,9 @@ def _three(value: Accrued) -> tuple[int, int, int]:
 
 
 def _difference(before: Totals, after: Totals, loan_id: UUID | None) -> tuple[Line, ...]:
+    accounts = dict.fromkeys([*after, *before])
     return tuple(
         debit(account, change, loan_id)
-        for account, amount in after.items()
-        if (change := amount - before.get(account, 0))
+        for account in accounts
+        if (change := after.get(account, 0) - before.get(account, 0))
     )

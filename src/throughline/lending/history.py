@@ -6,46 +6,94 @@ event and a revoked variation are simply not there.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from decimal import Decimal
 from enum import StrEnum
 
 from throughline.lending.periods import DueDateShift
 from throughline.lending.rates import Span, merge
+from throughline.lending.terms import Frequency, FutureInstallments, Grace
 
 ONE_DAY = timedelta(days=1)
 
 
 class EventType(StrEnum):
-    """What can happen to a loan."""
+    """What can happen to a loan; `repayment_at_disbursement` is only a transaction, made by a charge."""
 
     DISBURSEMENT = "disbursement"
     REPAYMENT = "repayment"
     PAY_OFF = "pay_off"
     GOODWILL_CREDIT = "goodwill_credit"
+    PAYOUT_REFUND = "payout_refund"
+    MERCHANT_REFUND = "merchant_refund"
+    RECOVERY = "recovery"
+    REFUND_OF_OVERPAYMENT = "refund_of_overpayment"
+    CHARGEBACK = "chargeback"
     REVERSAL = "reversal"
     CHARGE = "charge"
     WAIVE_CHARGE = "waiver"
+    UNDO_WAIVER = "undo_waiver"
+    WAIVE_INTEREST = "waive_interest"
+    SET_FUTURE_RULE = "set_future_installments"
+    RESCHEDULE = "reschedule"
+    RE_AGE = "re_age"
+    RE_AMORTIZE = "re_amortize"
+    CHARGE_OFF = "charge_off"
+    UNDO_CHARGE_OFF = "undo_charge_off"
+    WRITE_OFF = "write_off"
+    UNDO_WRITE_OFF = "undo_write_off"
     VARIATION = "variation"
     DELINQUENCY_RESUME = "delinquency_resume"
     END_VARIATIONS = "end_variations"
     REVOKE_VARIATIONS = "revoke_variations"
+    REPAYMENT_AT_DISBURSEMENT = "repayment_at_disbursement"
 
 
-PAYMENTS = frozenset({EventType.REPAYMENT, EventType.PAY_OFF, EventType.GOODWILL_CREDIT})
-REVERSIBLE = PAYMENTS | {EventType.DISBURSEMENT}
-MONEY = PAYMENTS | {EventType.DISBURSEMENT, EventType.CHARGE, EventType.WAIVE_CHARGE}
-
-# On one value date: disbursement, charges, waivers, payments; then the order of recording.
-_RANK = {
-    EventType.DISBURSEMENT: 0,
-    EventType.CHARGE: 1,
-    EventType.WAIVE_CHARGE: 2,
-    EventType.REPAYMENT: 3,
-    EventType.GOODWILL_CREDIT: 3,
-    EventType.PAY_OFF: 3,
+RECEIPTS = frozenset(
+    {
+        EventType.REPAYMENT,
+        EventType.PAY_OFF,
+        EventType.PAYOUT_REFUND,
+        EventType.MERCHANT_REFUND,
+    }
+)
+PAYMENTS = RECEIPTS | {EventType.GOODWILL_CREDIT}
+REVERSIBLE = PAYMENTS | {
+    EventType.DISBURSEMENT,
+    EventType.RECOVERY,
+    EventType.REFUND_OF_OVERPAYMENT,
+    EventType.CHARGEBACK,
+    EventType.WAIVE_INTEREST,
+    EventType.RESCHEDULE,
+    EventType.RE_AGE,
+    EventType.RE_AMORTIZE,
 }
+# Terms that change at a date; they are part of the contract, so they count also before that date has come.
+PLAN_CHANGES = frozenset({EventType.RESCHEDULE, EventType.SET_FUTURE_RULE})
+# What undoes the newest event of another type (of the same target, where it has one).
+UNDOES = {
+    EventType.UNDO_WAIVER: EventType.WAIVE_CHARGE,
+    EventType.UNDO_CHARGE_OFF: EventType.CHARGE_OFF,
+    EventType.UNDO_WRITE_OFF: EventType.WRITE_OFF,
+}
+
+# On one value date: terms, disbursement, charges, waivers, payments and credits, charge-off; then the order
+# of recording.
+_RANK = {
+    EventType.RESCHEDULE: 0,
+    EventType.SET_FUTURE_RULE: 0,
+    EventType.RE_AGE: 0,
+    EventType.RE_AMORTIZE: 0,
+    EventType.DISBURSEMENT: 1,
+    EventType.CHARGE: 2,
+    EventType.WAIVE_CHARGE: 3,
+    EventType.WAIVE_INTEREST: 3,
+    EventType.CHARGE_OFF: 5,
+    EventType.WRITE_OFF: 5,
+} | dict.fromkeys(PAYMENTS | {EventType.RECOVERY, EventType.REFUND_OF_OVERPAYMENT, EventType.CHARGEBACK}, 4)
+MONEY = frozenset(_RANK)
 
 
 class ChargeKind(StrEnum):
@@ -53,6 +101,50 @@ class ChargeKind(StrEnum):
 
     FEE = "fee"
     PENALTY = "penalty"
+
+
+class Calculation(StrEnum):
+    """How the amount of a charge is found: as given, or a percentage of principal, interest or both."""
+
+    FLAT = "flat"
+    PERCENT_OF_AMOUNT = "percent_of_amount"
+    PERCENT_OF_INTEREST = "percent_of_interest"
+    PERCENT_OF_AMOUNT_AND_INTEREST = "percent_of_amount_and_interest"
+
+
+class AppliesTo(StrEnum):
+    """When a charge falls due."""
+
+    DUE_DATE = "due_date"
+    EACH_INSTALLMENT = "each_installment"
+    DISBURSEMENT = "disbursement"
+    OVERDUE_INSTALLMENT = "overdue_installment"
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeRule:
+    """What is not plain about a charge; `percent` belongs to the calculations by percentage."""
+
+    calculation: Calculation = Calculation.FLAT
+    applies_to: AppliesTo = AppliesTo.DUE_DATE
+    percent: Decimal | None = None
+
+
+PLAIN_CHARGE = ChargeRule()
+
+
+@dataclass(frozen=True, slots=True)
+class NewTerms:
+    """Terms from a due date on (reschedule), or a new plan of `installments` from `first_due_date` (re-age).
+
+    A None or 0 changes nothing.
+    """
+
+    annual_rate_percent: Decimal | None = None
+    first_due_date: date | None = None
+    installments: int = 0
+    repay_every: Frequency | None = None
+    grace: Grace = field(default_factory=Grace)
 
 
 class VariationKind(StrEnum):
@@ -95,6 +187,10 @@ class LoanEvent:
     due_date: date | None = None
     variation: Variation | None = None
     case: str | None = None
+    charge_rule: ChargeRule = PLAIN_CHARGE
+    new_terms: NewTerms | None = None
+    future: FutureInstallments | None = None
+    fraud: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +217,13 @@ class InForce:
 
 def in_force(events: Sequence[LoanEvent], *, as_of: date) -> InForce:
     """Sort out the events. Money counts up to `as_of`; variations, being part of the contract, always."""
-    reversed_ids = {event.target for event in events if event.type is EventType.REVERSAL}
+    gone = cancelled(events)
     dated = [
         (event.value_date, _RANK[event.type], seq, event)
         for seq, event in enumerate(events)
-        if event.type in MONEY and event.id not in reversed_ids and event.value_date <= as_of
+        if event.type in MONEY
+        and event.id not in gone
+        and (event.value_date <= as_of or event.type in PLAN_CHANGES)
     ]
     dated.sort(key=lambda row: row[:3])
     variations = variations_in_force(events)
@@ -135,6 +233,29 @@ def in_force(events: Sequence[LoanEvent], *, as_of: date) -> InForce:
         if one.kind is VariationKind.DUE_DATE_SHIFT
     )
     return InForce(tuple(row[3] for row in dated), _pauses(variations), shifts)
+
+
+def cancelled(events: Sequence[LoanEvent]) -> set[str]:
+    """The ids of events that a reversal or an undo has taken away."""
+    gone: set[str] = set()
+    for place, event in enumerate(events):
+        if event.type is EventType.REVERSAL and event.target is not None:
+            gone.add(event.target)
+        elif event.type in UNDOES:
+            undone = last_standing(events[:place], UNDOES[event.type], event.target, gone)
+            if undone is not None:
+                gone.add(undone.id)
+    return gone
+
+
+def last_standing(
+    events: Sequence[LoanEvent], kind: EventType, target: str | None, gone: Collection[str]
+) -> LoanEvent | None:
+    """The newest event of a type (and of a target, if one is given) that has not been taken away."""
+    for event in reversed(events):
+        if event.type is kind and event.id not in gone and (target is None or event.target == target):
+            return event
+    return None
 
 
 def variations_in_force(events: Sequence[LoanEvent]) -> tuple[Variation, ...]:

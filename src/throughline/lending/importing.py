@@ -25,11 +25,12 @@ from throughline.ledger import service as ledger
 from throughline.ledger.entries import Line, debit
 from throughline.lending import cache
 from throughline.lending import events as published
-from throughline.lending.account import payload_of, source_of
+from throughline.lending.account import source_of
 from throughline.lending.accrual import Accrued
 from throughline.lending.books import earned_by, plan_entries
 from throughline.lending.checks import HistoryError, check
 from throughline.lending.delinquency import delinquency, frozen_range
+from throughline.lending.event_json import payload_of
 from throughline.lending.history import EventType, LoanEvent
 from throughline.lending.models import (
     AllocationRow,

@@ -11,7 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
-from throughline.lending.rates import ZERO, Ratio, Span, add_ratios, days_inside, period_factor, rate_ratio
+from throughline.lending.rates import (
+    ZERO,
+    Ratio,
+    Span,
+    add_ratios,
+    days_inside,
+    period_share,
+    rate_ratio,
+    times,
+)
 from throughline.lending.terms import DueDates, Frequency, LoanTerms, PeriodUnit
 
 
@@ -51,18 +60,18 @@ def _month_end(day: date) -> date:
 
 @dataclass(slots=True)
 class Grid:
-    """The contractual dates from the payout on, and the rate factor between any two days of them."""
+    """The contractual dates from the payout on, and the share of a year between any two days of them."""
 
     terms: LoanTerms
     paid_out_on: date
     _rate: Ratio = field(init=False)
     _dates: list[date] = field(init=False)
-    _factors: list[Ratio] = field(init=False)
+    _shares: list[Ratio] = field(init=False)
 
     def __post_init__(self) -> None:
         self._rate = rate_ratio(self.terms.annual_rate_percent)
         self._dates = [self.paid_out_on]
-        self._factors = [ZERO]
+        self._shares = [ZERO]
         first = self.terms.first_due_date
         if first is not None and first <= self.paid_out_on:
             raise ScheduleError(
@@ -75,10 +84,14 @@ class Grid:
             self._extend()
         return self._dates[nr]
 
-    def factor(self, nr: int) -> Ratio:
-        """ρ of the whole contractual period `nr`."""
+    def share(self, nr: int) -> Ratio:
+        """The whole contractual period `nr` as a share of a year."""
         self.due_on(nr)
-        return self._factors[nr]
+        return self._shares[nr]
+
+    def factor(self, nr: int) -> Ratio:
+        """ρ of the whole contractual period `nr` at the contract rate."""
+        return times(self._rate, self.share(nr))
 
     def _extend(self) -> None:
         terms, nr = self.terms, len(self._dates)
@@ -93,16 +106,16 @@ class Grid:
             due = _month_end(due)
             whole = before == _month_end(before)
         self._dates.append(due)
-        self._factors.append(
-            period_factor(
-                self._rate, before, due, whole=whole, day_count=terms.day_count, every=terms.repay_every
-            )
-        )
+        self._shares.append(period_share(before, due, whole=whole, terms=terms))
 
     def between(self, after: date, through: date, pauses: Sequence[Span], start_nr: int = 1) -> Ratio:
-        """The rate factor of the interest days after+1 … through without the paused ones.
+        """The rate factor of the interest days after+1 … through without the paused ones, at the contract rate."""
+        return times(self._rate, self.share_between(after, through, pauses, start_nr))
 
-        A part of a period is the whole period's factor times part days over period days. `start_nr` is
+    def share_between(self, after: date, through: date, pauses: Sequence[Span], start_nr: int = 1) -> Ratio:
+        """The share of a year of the interest days after+1 … through without the paused ones.
+
+        A part of a period is the whole period's share times part days over period days. `start_nr` is
         a period that begins no later than `after`; it only saves steps.
         """
         total = ZERO
@@ -115,7 +128,7 @@ class Grid:
             if low < high:
                 days = (high - low).days - (days_inside(low, high, pauses) if pauses else 0)
                 period_days = (last - first).days
-                numerator, denominator = self._factors[nr]
+                numerator, denominator = self._shares[nr]
                 if days == period_days:
                     total = (
                         add_ratios(total, (numerator, denominator)) if total[0] else (numerator, denominator)
@@ -124,29 +137,3 @@ class Grid:
                     total = add_ratios(total, (numerator * days, denominator * period_days))
             nr += 1
         return total
-
-
-def shifted(
-    due: list[date], paid_out_on: date, every: Frequency, shifts: Sequence[DueDateShift]
-) -> list[date]:
-    """Due dates after the shifts, in the order in which they were granted.
-
-    Raises ScheduleError `installment_not_found` for an unknown date and `due_date_out_of_order` when
-    dates would meet or pass each other.
-    """
-    dates = list(due)
-    for shift in shifts:
-        try:
-            at = dates.index(shift.from_due)
-        except ValueError:
-            raise ScheduleError(
-                "installment_not_found", f"no installment is due on {shift.from_due}"
-            ) from None
-        dates[at] = shift.to_due
-        if shift.following:
-            for nr in range(at + 1, len(dates)):
-                dates[nr] = add_periods(shift.to_due, every, nr - at)
-        before = [paid_out_on, *dates]
-        if any(one >= other for one, other in zip(before, dates, strict=False)):
-            raise ScheduleError("due_date_out_of_order", f"{shift.to_due} would meet another due date")
-    return dates

@@ -76,14 +76,15 @@ def settled_interest(state: LoanState, on: date) -> list[int]:
 def _interest(state: LoanState, on: date) -> list[tuple[int, int]]:
     """(interest kept, interest paid or waived) of each installment for a pay-off on a day."""
     through = on
-    if state.terms.preclosure is Preclosure.TILL_REST_DATE:
+    if state.terms.recalculation.preclosure is Preclosure.TILL_REST_DATE:
         through = min((row.due_date for row in state.installments if row.due_date >= on), default=on)
     left = interest_to(state, through)
     rows = []
     for row in state.installments:
-        settled = row.paid[1] + row.waived[1]
+        settled = row.paid[1] + row.waived[1] + row.written_off[1]
         # The first installment after the day takes all that has accrued, interest carried over with it.
-        kept = max(row.due[1] if row.due_date <= through else left, settled)
-        left = max(0, left - kept)
+        back = row.credited[1]
+        kept = max(row.due[1] if row.due_date <= through else left + back, settled)
+        left = max(0, left + back - kept)
         rows.append((kept, settled))
     return rows

@@ -12,7 +12,14 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from throughline.kernel.money import Rounding
-from throughline.lending.terms import DayCount, Frequency, MonthBasis, PeriodUnit, YearBasis
+from throughline.lending.terms import (
+    InterestPeriod,
+    LoanTerms,
+    MonthBasis,
+    PeriodUnit,
+    ScheduleType,
+    YearBasis,
+)
 
 Ratio = tuple[int, int]
 ZERO: Ratio = (0, 1)
@@ -43,6 +50,18 @@ def add_ratios(one: Ratio, other: Ratio) -> Ratio:
     return one[0] * other[1] + other[0] * one[1], one[1] * other[1]
 
 
+def times(one: Ratio, other: Ratio) -> Ratio:
+    """The product."""
+    return one[0] * other[0], one[1] * other[1]
+
+
+def round_to(numerator: int, denominator: int, mode: Rounding, unit: int) -> int:
+    """numerator / denominator to a whole multiple of `unit`."""
+    if unit == 1:
+        return round_ratio(numerator, denominator, mode)
+    return unit * round_ratio(numerator, denominator * unit, mode)
+
+
 def rate_ratio(annual_rate_percent: Decimal) -> Ratio:
     """A yearly rate in percent as a ratio: 12.5 -> (125, 1000)."""
     numerator, denominator = annual_rate_percent.as_integer_ratio()
@@ -67,20 +86,37 @@ def year_share(after: date, through: date, year: YearBasis) -> Ratio:
     return share, ACTUAL_YEARS
 
 
-def period_factor(
-    rate: Ratio, after: date, due: date, *, whole: bool, day_count: DayCount, every: Frequency
-) -> Ratio:
-    """ρ of a period (after, due]: rate x D / Y.
+def period_share(after: date, due: date, *, whole: bool, terms: LoanTerms) -> Ratio:
+    """The share of a year that the period (after, due] counts for interest (lending.md section 4).
 
-    D is 30 for each month of a whole period when `day_count.month` is 30, else the actual days.
+    Progressive: D / Y, D being 30 for each month of a whole period when `day_count.month` is 30, else the
+    actual days; `year` actual counts each day by its own calendar year. Cumulative by days: the same with
+    Y = 365 for `actual`. Cumulative by periods: one period of the year, whatever its days.
     """
-    share, year = year_share(after, due, day_count.year)
+    every, day_count = terms.repay_every, terms.day_count
+    cumulative = terms.schedule_type is ScheduleType.CUMULATIVE
+    if cumulative and terms.interest_period is InterestPeriod.SAME_AS_REPAYMENT:
+        return standard_share(terms)
+    if cumulative and day_count.year is YearBasis.ACTUAL:
+        share, year = (due - after).days, 365
+    else:
+        share, year = year_share(after, due, day_count.year)
     if whole and day_count.month is MonthBasis.D30 and every.unit is PeriodUnit.MONTHS:
         days = 30 * every.count
-        if day_count.year is not YearBasis.ACTUAL:
-            return rate[0] * days, rate[1] * year
-        return rate[0] * share * days, rate[1] * year * (due - after).days
-    return rate[0] * share, rate[1] * year
+        if year != ACTUAL_YEARS:
+            return days, year
+        return share * days, year * (due - after).days
+    return share, year
+
+
+def standard_share(terms: LoanTerms) -> Ratio:
+    """One period as a share of a year without looking at a calendar: months of 12, weeks of 52, days of Y."""
+    every = terms.repay_every
+    year = 365 if terms.day_count.year is YearBasis.ACTUAL else int(terms.day_count.year.value)
+    if terms.interest_period is InterestPeriod.DAILY:
+        days = {PeriodUnit.MONTHS: 30, PeriodUnit.WEEKS: 7, PeriodUnit.DAYS: 1}[every.unit]
+        return days * every.count, year
+    return every.count, {PeriodUnit.MONTHS: 12, PeriodUnit.WEEKS: 52, PeriodUnit.DAYS: year}[every.unit]
 
 
 # --- pauses -----------------------------------------------------------------------------------------

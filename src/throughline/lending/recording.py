@@ -18,7 +18,7 @@ from throughline.kernel.errors import Conflict, Invalid
 from throughline.kernel.i18n import N_
 from throughline.kernel.ids import new_id
 from throughline.lending import events as published
-from throughline.lending.account import LoanFile, LoanUnknown, locked_loan, source_of
+from throughline.lending.account import LoanFile, LoanUnknown, locked_loan, source_of, terms_of
 from throughline.lending.allocation import Component
 from throughline.lending.business_day import business_date, start_business_day
 from throughline.lending.closing import bring_up_to_date
@@ -148,7 +148,7 @@ def open_loan(session: Session, new: NewLoan, *, now: datetime) -> UUID:
 
 def _opened_before(session: Session, new: NewLoan, terms: LoanTerms) -> UUID:
     row = session.scalars(select(LoanRow).where(LoanRow.contract_id == new.contract_id)).one()
-    if row.borrower_id != new.borrower_id or row.terms != terms_json(terms):
+    if row.borrower_id != new.borrower_id or terms_of(row) != terms:
         raise ContractTaken
     return row.id
 

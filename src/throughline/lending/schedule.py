@@ -1,18 +1,16 @@
-"""The repayment schedule: pure arithmetic on a declining balance (lending.md section 4)."""
+"""The repayment schedule of what has been paid out (lending.md section 4)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
-from decimal import Context, Decimal, localcontext
+from itertools import pairwise
 
-from throughline.kernel.money import Rounding, round_minor
-from throughline.lending.periods import DueDateShift, Grid, ScheduleError, shifted
-from throughline.lending.rates import Ratio, Span, merge, round_ratio
+from throughline.lending.periods import DueDateShift, Grid, ScheduleError, add_periods
+from throughline.lending.plan import InterestClock, PlanRow, RealBalance, calculate, count_of, spread
+from throughline.lending.rates import Span, merge, rate_ratio, round_to
 from throughline.lending.terms import MAX_INSTALLMENTS, Amortization, LoanTerms
-
-PRECISION = Context(prec=28)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,32 +36,28 @@ Change = InterestPause | DueDateShift
 class Installment:
     """One planned installment.
 
-    `interest_minor` is what is due with it, `accrual_minor` what accrues in its period; they differ only
-    while interest is carried because it is larger than the installment. `balance_minor` is the principal
-    left after it, `opening_minor` before it.
+    `interest_minor` is what is due with it, `accrual_minor` what accrues in its period; they differ
+    while interest is carried or collected later. `balance_minor` is the principal left after it,
+    `opening_minor` before it.
     """
 
     nr: int
     from_date: date
     due_date: date
     opening_minor: int
+    balance_minor: int
     principal_minor: int
     interest_minor: int
     accrual_minor: int
 
-    @property
-    def balance_minor(self) -> int:
-        return self.opening_minor - self.principal_minor
-
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A plan: installments, the equal installment (0 for equal principal), and what it was made from."""
+    """A plan: installments, the equal installment (0 where there is none), and what it was made from."""
 
     installments: tuple[Installment, ...]
     installment_minor: int
-    grid: Grid
-    interest_pauses: tuple[Span, ...]
+    clock: InterestClock = field(compare=False)
 
     @property
     def total_interest_minor(self) -> int:
@@ -74,148 +68,192 @@ def build_schedule(terms: LoanTerms, tranches: Sequence[Tranche], changes: Seque
     """The schedule of what has been paid out.
 
     Without a tranche it is a draft of the whole principal from `expected_disbursement_date`. The
-    installment is computed once from the contract; a pause or a moved date leaves it as signed and the
-    last installment absorbs the difference. Raises ScheduleError.
+    installment is computed from the contract; a pause or a moved date leaves it as signed and the last
+    installment absorbs the difference. Raises ScheduleError.
     """
     if not tranches:
         if terms.expected_disbursement_date is None:
             raise ScheduleError("no_disbursement", "a draft needs expected_disbursement_date")
         tranches = (Tranche(terms.expected_disbursement_date, terms.principal_minor),)
-    if len(tranches) > 1:
-        raise ScheduleError("several_tranches", "a loan is paid out in one sum")
-    payout = tranches[0]
-    grid = Grid(terms, payout.date)
-    principal = payout.amount_minor
-    mode = terms.rounding.mode
-    if terms.installment_minor is not None and terms.amortization is Amortization.EQUAL_INSTALLMENTS:
-        installment = terms.installment_minor
-        count = _count_of(grid, principal, installment, mode)
-    else:
-        count = terms.installments
-        installment = _installment(terms, grid, principal, count)
-
     pauses = merge([(one.first, one.last) for one in changes if isinstance(one, InterestPause)])
     shifts = [one for one in changes if isinstance(one, DueDateShift)]
-    due = [grid.due_on(nr) for nr in range(1, count + 1)]
-    if shifts:
-        due = shifted(due, payout.date, terms.repay_every, shifts)
-    if pauses or shifts:
-        starts = [payout.date, *due[:-1]]
-        factors = [
-            grid.between(start, end, pauses, nr)
-            for nr, (start, end) in enumerate(zip(starts, due, strict=True), 1)
-        ]
-    else:
-        factors = [grid.factor(nr) for nr in range(1, count + 1)]
-
-    if terms.amortization is Amortization.EQUAL_PRINCIPAL:
-        share = round_ratio(principal, count, mode)
-        rows = _equal_principal(principal, share, factors, mode)
-    else:
-        rows = amortise(principal, installment, factors, mode)
-    return Schedule(tuple(_dated(rows, payout.date, due)), installment, grid, pauses)
+    plan = Plan.start(terms, tranches[0].date, pauses, shifts)
+    for one in tranches:
+        plan.pay_out(one.date, one.amount_minor)
+    plan.check_shifts()
+    plan.calculate()
+    return plan.schedule()
 
 
-Row = tuple[int, int, int, int]  # opening, principal, interest due, interest accruing
+@dataclass(slots=True)
+class Plan:
+    """A schedule while tranches, moved dates and new terms change it."""
+
+    terms: LoanTerms
+    clock: InterestClock
+    rows: list[PlanRow]
+    pending: list[DueDateShift]
+    tranches: list[tuple[date, int]] = field(default_factory=list)
+    installment: int = 0
+    real: RealBalance | None = None
+
+    @staticmethod
+    def start(
+        terms: LoanTerms, paid_out_on: date, pauses: tuple[Span, ...], shifts: Sequence[DueDateShift]
+    ) -> Plan:
+        """Rows from the first payout on, without amounts."""
+        grid = Grid(terms, paid_out_on)
+        clock = InterestClock(grid, rate_ratio(terms.annual_rate_percent), pauses)
+        counted = terms.installments if terms.installment_minor is None else 0
+        rows = [_row(terms, grid, nr) for nr in range(1, counted + 1)]
+        return Plan(terms, clock, rows, list(shifts))
+
+    def pay_out(self, on: date, amount: int) -> None:
+        """A tranche: what is left is spread anew over the rows from its day on."""
+        terms = self.terms
+        first = not self.tranches
+        if first and terms.installment_minor is not None:
+            self._rows_for_installment(amount)
+        self.tranches.append((on, amount))
+        self.tranches.sort()
+        if terms.down_payment_percent is not None:
+            self._add_down_payment(on, amount)
+        if first:
+            dates = None
+            if self.pending:
+                dates = [(row.from_date, row.due_date) for row in self.regular() if not row.no_principal]
+                self.apply_shifts()
+            balance = amount - sum(row.principal_fixed for row in self.rows if row.down_payment)
+            self.installment = spread(self.regular(), self.clock, balance, (), terms.installment_minor, dates)
+            return
+        left = [row for row in self.regular() if row.due_date > on]
+        if not left:
+            raise ScheduleError("tranche_after_maturity", "no installment is left after the payout")
+        self.respread(left)
+
+    def respread(self, left: Sequence[PlanRow]) -> None:
+        """Spread what is owed at the start of these rows over them."""
+        for row in left:
+            row.settled = False
+        balance, inside = self.owed_before(left[0])
+        self.installment = spread(left, self.clock, balance, inside, None)
+        self.apply_shifts()
+
+    def owed_before(self, row: PlanRow) -> tuple[int, list[tuple[date, int]]]:
+        """The planned balance at the start of a row, and the tranches paid out after that."""
+        self.calculate()
+        start = row.from_date
+        given = sum(amount for day, amount in self.tranches if day <= start)
+        taken = 0
+        for one in self.rows:
+            if one is row:
+                break
+            taken += one.principal
+        inside = [(day, amount) for day, amount in self.tranches if day > start]
+        late = sum(one.principal for one in self.rows[self.rows.index(row) :] if one.down_payment)
+        if inside and late:
+            day, amount = inside[-1]
+            inside[-1] = (day, amount - late)
+        elif late:
+            given -= late
+        return given - taken, inside
+
+    def regular(self) -> list[PlanRow]:
+        """The rows but for down payments."""
+        return [row for row in self.rows if not row.down_payment]
+
+    def apply_shifts(self) -> None:
+        """Move the due dates that are there; others may come with later terms.
+
+        Raises ScheduleError `due_date_out_of_order` when dates would meet or pass each other.
+        """
+        for shift in list(self.pending):
+            rows = self.regular()
+            at = next((place for place, row in enumerate(rows) if row.due_date == shift.from_due), None)
+            if at is None:
+                continue
+            self.pending.remove(shift)
+            self.move(rows, at, shift.to_due, following=shift.following)
+
+    def move(self, rows: Sequence[PlanRow], at: int, to: date, *, following: bool) -> None:
+        """Move the due date of the row at a place; with `following` the later ones are counted from it."""
+        rows[at].due_date = to
+        if following:
+            for place in range(at + 1, len(rows)):
+                rows[place].due_date = add_periods(to, self.terms.repay_every, place - at)
+        for one, other in pairwise(rows):
+            other.from_date = one.due_date
+        if any(row.from_date >= row.due_date for row in rows):
+            raise ScheduleError("due_date_out_of_order", f"{to} would meet another due date")
+
+    def check_shifts(self) -> None:
+        """Raise ScheduleError `installment_not_found` when a moved date is that of no installment."""
+        if self.pending:
+            raise ScheduleError(
+                "installment_not_found", f"no installment is due on {self.pending[0].from_due}"
+            )
+
+    def calculate(self) -> None:
+        """Figures of all rows, by the planned balance or by the real one."""
+        calculate(self.rows, self.clock, self.tranches, self.real)
+
+    def schedule(self) -> Schedule:
+        """The plan as a frozen value."""
+        return Schedule(
+            tuple(
+                Installment(
+                    row.nr,
+                    row.from_date,
+                    row.due_date,
+                    row.opening,
+                    self._balance_after(row),
+                    row.principal,
+                    row.interest,
+                    row.accrual,
+                )
+                for row in self.rows
+            ),
+            self.installment,
+            self.clock,
+        )
+
+    def _balance_after(self, row: PlanRow) -> int:
+        if len(self.tranches) == 1:
+            return row.opening - row.principal
+        inside = sum(amount for day, amount in self.tranches if row.from_date < day < row.due_date)
+        return row.opening + inside - row.principal
+
+    def _rows_for_installment(self, amount: int) -> None:
+        terms, grid = self.terms, self.clock.grid
+        down = _share_of(terms, amount)
+        rows = [_row(terms, grid, nr) for nr in range(1, MAX_INSTALLMENTS + 1)]
+        count = count_of(self.clock, rows, amount - down, terms.installment_minor or 0)
+        self.rows = rows[:count]
+
+    def _add_down_payment(self, on: date, amount: int) -> None:
+        row = PlanRow(0, on, on, principal_fixed=_share_of(self.terms, amount), down_payment=True)
+        row.principal = row.principal_fixed
+        place = next((nr for nr, one in enumerate(self.rows) if one.due_date > on), len(self.rows))
+        self.rows.insert(place, row)
+        for nr, one in enumerate(self.rows, 1):
+            one.nr = nr
 
 
-def _dated(rows: Sequence[Row], paid_out_on: date, due: Sequence[date]) -> list[Installment]:
-    made = []
-    start = paid_out_on
-    for nr, ((opening, principal, interest, accrual), end) in enumerate(zip(rows, due, strict=True), 1):
-        made.append(Installment(nr, start, end, opening, principal, interest, accrual))
-        start = end
-    return made
+def _row(terms: LoanTerms, grid: Grid, nr: int) -> PlanRow:
+    grace = terms.grace
+    return PlanRow(
+        nr,
+        grid.due_on(nr - 1),
+        grid.due_on(nr),
+        no_principal=nr <= grace.principal and terms.amortization is not Amortization.BULLET,
+        held=nr <= grace.interest_payment,
+        free=nr <= grace.interest_free,
+    )
 
 
-def annuity(principal_minor: int, factors: Sequence[Ratio]) -> Decimal:
-    """The equal installment before rounding: A = P * (g_1 … g_n) / f_n with f_k = 1 + f_(k-1) * g_k."""
-    with localcontext(PRECISION):
-        growth = Decimal(1)
-        divisor = Decimal(0)
-        for numerator, denominator in factors:
-            step = 1 + Decimal(numerator) / denominator
-            growth *= step
-            divisor = 1 + divisor * step
-        return principal_minor * growth / divisor
-
-
-def _installment(terms: LoanTerms, grid: Grid, principal: int, count: int) -> int:
-    """The equal installment, rounded and smoothed: when the last one differs by more than half a minor
-    unit for each installment, the difference is spread once, and kept only if the gap shrinks."""
-    if terms.amortization is Amortization.EQUAL_PRINCIPAL:
+def _share_of(terms: LoanTerms, amount: int) -> int:
+    """The down payment of a tranche."""
+    if terms.down_payment_percent is None:
         return 0
-    factors = [grid.factor(nr) for nr in range(1, count + 1)]
-    mode = terms.rounding.mode
-    first = _to_multiple(annuity(principal, factors), terms)
-    gap = _gap(principal, first, factors, mode)
-    if count < 2 or abs(gap) <= count // 2:
-        return first
-    with localcontext(PRECISION):
-        second = _to_multiple(first + Decimal(gap) / count, terms)
-    return second if abs(_gap(principal, second, factors, mode)) < abs(gap) else first
-
-
-def _gap(principal: int, installment: int, factors: Sequence[Ratio], mode: Rounding) -> int:
-    _, last_principal, last_interest, _ = amortise(principal, installment, factors, mode)[-1]
-    return last_principal + last_interest - installment
-
-
-def _to_multiple(value: Decimal, terms: LoanTerms) -> int:
-    multiple = terms.rounding.installment_multiple_minor
-    if multiple == 1:
-        return round_minor(value, terms.rounding.mode)
-    return multiple * round_minor(value / multiple, terms.rounding.installment_multiple_mode)
-
-
-def _count_of(grid: Grid, principal: int, installment: int, mode: Rounding) -> int:
-    """How many installments of a given amount repay the principal: stop when what remains fits into one."""
-    balance, nr = principal, 1
-    while True:
-        numerator, denominator = grid.factor(nr)
-        interest = round_ratio(balance * numerator, denominator, mode)
-        if balance + interest <= installment:
-            return nr
-        if installment <= interest:
-            raise ScheduleError("installment_too_small", "the installment does not even cover the interest")
-        balance -= installment - interest
-        nr += 1
-        if nr > MAX_INSTALLMENTS:
-            raise ScheduleError("installment_too_small", f"more than {MAX_INSTALLMENTS} installments")
-
-
-def amortise(principal: int, installment: int, factors: Sequence[Ratio], mode: Rounding) -> list[Row]:
-    """Rows (opening, principal, interest due, interest accruing) of equal installments; the last absorbs.
-
-    Interest larger than the installment: no principal, the rest waits for the next one and bears nothing.
-    """
-    rows = []
-    balance, waiting = principal, 0
-    last = len(factors) - 1
-    for index, (numerator, denominator) in enumerate(factors):
-        accrual = round_ratio(balance * numerator, denominator, mode)
-        interest = accrual + waiting
-        if index == last:
-            part = balance
-        else:
-            if interest > installment:
-                interest = installment
-            part = installment - interest
-            if part > balance:
-                part = balance
-        waiting += accrual - interest
-        rows.append((balance, part, interest, accrual))
-        balance -= part
-    return rows
-
-
-def _equal_principal(principal: int, share: int, factors: Sequence[Ratio], mode: Rounding) -> list[Row]:
-    rows = []
-    balance = principal
-    last = len(factors) - 1
-    for index, (numerator, denominator) in enumerate(factors):
-        interest = round_ratio(balance * numerator, denominator, mode)
-        part = balance if index == last else min(share, balance)
-        rows.append((balance, part, interest, interest))
-        balance -= part
-    return rows
+    numerator, denominator = terms.down_payment_percent.as_integer_ratio()
+    return round_to(amount * numerator, denominator * 100, terms.rounding.mode, terms.rounding.unit_minor)

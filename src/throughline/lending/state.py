@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 
 from throughline.lending.allocation import AllocationLine
 from throughline.lending.history import ChargeKind, EventType, Pauses
+from throughline.lending.plan import PlanRow
 from throughline.lending.schedule import Schedule
 from throughline.lending.terms import LoanTerms
 
 Four = tuple[int, int, int, int]  # principal, interest, fee, penalty (see allocation.Component)
+
+
+NOTHING: Four = (0, 0, 0, 0)
 
 
 class LoanStatus(StrEnum):
@@ -21,11 +25,15 @@ class LoanStatus(StrEnum):
     ACTIVE = "active"
     OVERPAID = "overpaid"
     CLOSED = "closed_obligations_met"
+    WRITTEN_OFF = "closed_written_off"
 
 
 @dataclass(frozen=True, slots=True)
 class InstallmentState:
-    """An installment with what became of it. For each component due = paid + waived + outstanding."""
+    """An installment with what became of it. For each component due = paid + waived + written off + outstanding.
+
+    `credited` is the part of the dues that a chargeback has put back: owed, but no income.
+    """
 
     nr: int
     from_date: date
@@ -40,20 +48,23 @@ class InstallmentState:
     late_minor: int
     obligations_met_on: date | None
     additional: bool = False
+    credited: Four = NOTHING
+    written_off: Four = NOTHING
+    plan: PlanRow | None = field(default=None, compare=False)
 
     @property
     def outstanding(self) -> Four:
-        due, paid, waived = self.due, self.paid, self.waived
+        due, paid, waived, lost = self.due, self.paid, self.waived, self.written_off
         return (
-            due[0] - paid[0] - waived[0],
-            due[1] - paid[1] - waived[1],
-            due[2] - paid[2] - waived[2],
-            due[3] - paid[3] - waived[3],
+            due[0] - paid[0] - waived[0] - lost[0],
+            due[1] - paid[1] - waived[1] - lost[1],
+            due[2] - paid[2] - waived[2] - lost[2],
+            due[3] - paid[3] - waived[3] - lost[3],
         )
 
     @property
     def outstanding_minor(self) -> int:
-        return sum(self.due) - sum(self.paid) - sum(self.waived)
+        return sum(self.due) - sum(self.paid) - sum(self.waived) - sum(self.written_off)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +91,17 @@ class Transaction:
     overpayment_minor: int
     principal_balance_minor: int
     lines: tuple[AllocationLine, ...]
+    recovered_minor: int = 0  # money that came after a write-off and paid no installment
 
 
 @dataclass(frozen=True, slots=True)
 class LoanState:
-    """A loan as of a day. `overdue_penalty_minor` is the penalty interest inside the penalties due."""
+    """A loan as of a day.
+
+    `overdue_penalty_minor` is the penalty interest inside the penalties due; `paid_at_disbursement` the
+    charges taken out of the payout; `charged_off_on` a mark beside the status, and what had been paid and
+    waived by then.
+    """
 
     terms: LoanTerms
     as_of: date
@@ -99,6 +116,12 @@ class LoanState:
     disbursed_minor: int
     overpaid_minor: int
     overdue_penalty_minor: int
+    paid_at_disbursement: Four = NOTHING
+    charged_off_on: date | None = None
+    charged_off_fraud: bool = False
+    paid_before_charge_off: Four = NOTHING
+    waived_before_charge_off: Four = NOTHING
+    written_off_on: date | None = None
 
     @property
     def outstanding(self) -> Four:
@@ -113,4 +136,4 @@ class LoanState:
 
     @property
     def closed(self) -> bool:
-        return self.status in {LoanStatus.CLOSED, LoanStatus.OVERPAID}
+        return self.status in {LoanStatus.CLOSED, LoanStatus.OVERPAID, LoanStatus.WRITTEN_OFF}

@@ -22,11 +22,33 @@ class TermsError(ValueError):
         self.expected = expected
 
 
+class InterestMethod(StrEnum):
+    """What interest is reckoned on: the balance that is left, or the whole principal for the whole term."""
+
+    DECLINING_BALANCE = "declining_balance"
+    FLAT = "flat"
+
+
+class InterestPeriod(StrEnum):
+    """What the interest of a cumulative schedule counts: whole periods, or days."""
+
+    SAME_AS_REPAYMENT = "same_as_repayment"
+    DAILY = "daily"
+
+
+class ScheduleType(StrEnum):
+    """How a schedule is calculated (docs/lending.md, "Rate factors")."""
+
+    PROGRESSIVE = "progressive"
+    CUMULATIVE = "cumulative"
+
+
 class Amortization(StrEnum):
-    """How principal is repaid over a declining balance."""
+    """How principal is repaid."""
 
     EQUAL_INSTALLMENTS = "equal_installments"  # 等额本息
     EQUAL_PRINCIPAL = "equal_principal"  # 等额本金
+    BULLET = "bullet"  # 先息后本: all principal with the last installment
 
 
 class PeriodUnit(StrEnum):
@@ -92,6 +114,29 @@ class FutureInstallments(StrEnum):
     REAMORTIZE = "reamortize"
 
 
+class InterestRounding(StrEnum):
+    """Round the interest of each period, or go on with the exact fraction and round only what is shown."""
+
+    EACH_PERIOD = "each_period"
+    NONE = "none"
+
+
+class Rest(StrEnum):
+    """When a payment changes the balance that bears interest: on its value date, or at the next due date."""
+
+    DAILY = "daily"
+    SAME_AS_REPAYMENT = "same_as_repayment"
+
+
+class Prepayment(StrEnum):
+    """What becomes of a cumulative plan when principal is paid ahead of it."""
+
+    REDUCE_INSTALLMENT_AMOUNT = "reduce_installment_amount"
+    REDUCE_INSTALLMENT_COUNT = "reduce_installment_count"
+    RESCHEDULE_NEXT = "reschedule_next"
+    ADJUST_LAST = "adjust_last"
+
+
 class Preclosure(StrEnum):
     """To which day a pay-off bears interest: the day itself, or the next due date."""
 
@@ -117,9 +162,15 @@ class DayCount:
 
 @dataclass(frozen=True, slots=True)
 class RoundingRules:
-    """Rounding of interest and accruals, and of the installment to a multiple (in minor units)."""
+    """Rounding of interest and accruals, and of the installment to a multiple (in minor units).
+
+    `unit_minor` is the smallest amount of a plan: 1, or 100 for a currency of two decimals that is
+    calculated in whole units.
+    """
 
     mode: Rounding = Rounding.HALF_EVEN
+    unit_minor: int = 1
+    interest: InterestRounding = InterestRounding.EACH_PERIOD
     installment_multiple_minor: int = 1
     installment_multiple_mode: Rounding = Rounding.HALF_EVEN
 
@@ -131,6 +182,25 @@ class OverdueInterest:
     annual_rate_percent: Decimal
     grace_days: int = 0
     base: OverdueBase = OverdueBase.PRINCIPAL
+
+
+@dataclass(frozen=True, slots=True)
+class Grace:
+    """Installments at the beginning that are lighter: no principal, interest collected later, no interest."""
+
+    principal: int = 0
+    interest_payment: int = 0
+    interest_free: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Recalculation:
+    """Whether interest follows the real balance, and how (lending.md section 5)."""
+
+    enabled: bool = False
+    rest: Rest = Rest.DAILY
+    prepayment: Prepayment = Prepayment.REDUCE_INSTALLMENT_AMOUNT
+    preclosure: Preclosure = Preclosure.TILL_PRECLOSURE_DATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +265,12 @@ class LoanTerms:
     overdue_interest: OverdueInterest | None = None
     arrears_days: int = 0
     allocation: AllocationRule = field(default_factory=AllocationRule)
-    preclosure: Preclosure = Preclosure.TILL_PRECLOSURE_DATE
+    schedule_type: ScheduleType = ScheduleType.PROGRESSIVE
+    interest_method: InterestMethod = InterestMethod.DECLINING_BALANCE
+    interest_period: InterestPeriod = InterestPeriod.SAME_AS_REPAYMENT
+    grace: Grace = field(default_factory=Grace)
+    recalculation: Recalculation = field(default_factory=Recalculation)
+    down_payment_percent: Decimal | None = None
     ranges: tuple[DelinquencyRange, ...] = STANDARD_RANGES
 
     def __post_init__(self) -> None:
@@ -207,6 +282,17 @@ class LoanTerms:
         _within("grace.arrears_days", self.arrears_days, 0, 366)
         if self.installment_minor is not None:
             _within("installment_amount", self.installment_minor, 1, MAX_MINOR)
+            if self.interest_method is InterestMethod.FLAT:
+                raise TermsError(
+                    "installment_amount", "a flat loan has its amount from principal and interest"
+                )
+            if self.amortization is not Amortization.EQUAL_INSTALLMENTS:
+                raise TermsError("installment_amount", "needs amortization equal_installments")
+        self._check_grace()
+        if self.down_payment_percent is not None and not 0 < self.down_payment_percent < 100:
+            raise TermsError("down_payment_percent", "must be above 0 and below 100")
+        if self.interest_method is InterestMethod.FLAT and self.recalculation.enabled:
+            raise TermsError("interest_recalculation.enabled", "a flat loan's interest is fixed")
         if self.overdue_interest is not None:
             _rate("overdue_interest.annual_rate_percent", self.overdue_interest.annual_rate_percent)
             _within("overdue_interest.grace_days", self.overdue_interest.grace_days, 0, 366)
@@ -216,6 +302,13 @@ class LoanTerms:
         if expected is not None and first is not None and first <= expected:
             raise TermsError("first_due_date", "must be after expected_disbursement_date")
         _check_ranges(self.ranges)
+
+    def _check_grace(self) -> None:
+        grace, count = self.grace, self.installments
+        # The last installment has to take the principal and the interest that waited.
+        _within("grace.principal_installments", grace.principal, 0, count - 1)
+        _within("grace.interest_payment_installments", grace.interest_payment, 0, count - 1)
+        _within("grace.interest_free_installments", grace.interest_free, 0, count)
 
 
 def _within(path: str, value: int, low: int, high: int) -> None:

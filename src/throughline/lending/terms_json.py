@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any
 
 from throughline.kernel.money import Rounding, digits_of, from_minor
@@ -20,13 +21,21 @@ from throughline.lending.terms import (
     DueDates,
     Frequency,
     FutureInstallments,
+    Grace,
+    InterestMethod,
+    InterestPeriod,
+    InterestRounding,
     LoanTerms,
     MonthBasis,
     OverdueBase,
     OverdueInterest,
     PeriodUnit,
     Preclosure,
+    Prepayment,
+    Recalculation,
+    Rest,
     RoundingRules,
+    ScheduleType,
     TermsError,
     YearBasis,
 )
@@ -69,7 +78,8 @@ def read_terms(document: Node, currency: str) -> LoanTerms:
         digits = digits_of(currency)
     except ValueError as error:
         raise InputError("$.currency", str(error)) from None
-    _refuse_what_is_not_built(document, digits)
+    rounding = document.child("rounding")
+    document.child("interest_recalculation").choice("compounding", _Compounding, _Compounding.NONE)
     try:
         terms = LoanTerms(
             currency=currency,
@@ -77,21 +87,30 @@ def read_terms(document: Node, currency: str) -> LoanTerms:
             annual_rate_percent=document.percent("annual_rate_percent"),
             installments=document.whole("installments"),
             amortization=document.choice("amortization", Amortization, Amortization.EQUAL_INSTALLMENTS),
-            repay_every=_frequency(document.child("repay_every")),
+            repay_every=read_frequency(document.child("repay_every")),
             expected_disbursement_date=document.day_or_none("expected_disbursement_date"),
             first_due_date=document.day_or_none("first_due_date"),
             due_dates=document.choice("due_dates", DueDates, DueDates.SAME_DAY),
             day_count=_day_count(document.child("day_count")),
-            rounding=_rounding(document.child("rounding"), currency),
+            rounding=_rounding(rounding, currency, digits),
             installment_minor=document.amount("installment_amount", currency)
             if document.has("installment_amount")
             else None,
             overdue_interest=_overdue(document.child("overdue_interest")),
             arrears_days=document.child("grace").whole("arrears_days", 0),
             allocation=_allocation(document),
-            preclosure=document.child("interest_recalculation").choice(
-                "preclosure", Preclosure, Preclosure.TILL_PRECLOSURE_DATE
+            schedule_type=document.choice("schedule_type", ScheduleType, ScheduleType.PROGRESSIVE),
+            interest_method=document.choice(
+                "interest_method", InterestMethod, InterestMethod.DECLINING_BALANCE
             ),
+            interest_period=document.choice(
+                "interest_period", InterestPeriod, InterestPeriod.SAME_AS_REPAYMENT
+            ),
+            grace=_grace(document.child("grace")),
+            recalculation=_recalculation(document.child("interest_recalculation")),
+            down_payment_percent=document.percent("down_payment_percent")
+            if document.has("down_payment_percent")
+            else None,
             ranges=_ranges(document),
         )
         buckets(terms.allocation)
@@ -100,39 +119,38 @@ def read_terms(document: Node, currency: str) -> LoanTerms:
     return terms
 
 
-def _refuse_what_is_not_built(document: Node, digits: int) -> None:
-    for name, built in {
-        "interest_method": {"declining_balance"},
-        "interest_period": {"same_as_repayment", "daily"},
-        "schedule_type": {"progressive"},
-        "amortization": {one.value for one in Amortization},
-    }.items():
-        if document.has(name) and document.text(name) not in built:
-            raise InputError(document.at(name), f"this version calculates {', '.join(sorted(built))}")
-    grace = document.child("grace")
-    grace.only(
+class _Compounding(StrEnum):
+    """Unpaid interest never bears interest; nothing else is built, on purpose."""
+
+    NONE = "none"
+
+
+def _grace(node: Node) -> Grace:
+    node.only(
         "principal_installments",
         "interest_payment_installments",
         "interest_free_installments",
         "arrears_days",
     )
-    for name in grace.values:
-        if name != "arrears_days" and grace.whole(name, 0):
-            raise InputError(grace.at(name), "this version calculates 0")
-    again = document.child("interest_recalculation")
-    again.only("enabled", "rest", "prepayment", "preclosure", "compounding")
-    if again.yes("enabled", default=False):
-        raise InputError(again.at("enabled"), "this version calculates false")
-    rounding = document.child("rounding")
-    if rounding.whole("scale", digits) != digits:
-        raise InputError(rounding.at("scale"), f"must be {digits}, as the currency has")
-    if rounding.has("interest_rounding") and rounding.text("interest_rounding") != "each_period":
-        raise InputError(rounding.at("interest_rounding"), "this version calculates each_period")
-    if document.has("down_payment_percent"):
-        raise InputError(document.at("down_payment_percent"), "this version calculates null")
+    return Grace(
+        principal=node.whole("principal_installments", 0),
+        interest_payment=node.whole("interest_payment_installments", 0),
+        interest_free=node.whole("interest_free_installments", 0),
+    )
 
 
-def _frequency(node: Node) -> Frequency:
+def _recalculation(node: Node) -> Recalculation:
+    node.only("enabled", "rest", "prepayment", "preclosure", "compounding")
+    return Recalculation(
+        enabled=node.yes("enabled", default=False),
+        rest=node.choice("rest", Rest, Rest.DAILY),
+        prepayment=node.choice("prepayment", Prepayment, Prepayment.REDUCE_INSTALLMENT_AMOUNT),
+        preclosure=node.choice("preclosure", Preclosure, Preclosure.TILL_PRECLOSURE_DATE),
+    )
+
+
+def read_frequency(node: Node) -> Frequency:
+    """A period from {"count", "unit"}."""
     node.only("count", "unit")
     return Frequency(node.whole("count", 1), node.choice("unit", PeriodUnit, PeriodUnit.MONTHS))
 
@@ -144,10 +162,15 @@ def _day_count(node: Node) -> DayCount:
     )
 
 
-def _rounding(node: Node, currency: str) -> RoundingRules:
+def _rounding(node: Node, currency: str, digits: int) -> RoundingRules:
     node.only("mode", "scale", "interest_rounding", "installment_multiple", "installment_multiple_mode")
+    scale = node.whole("scale", digits)
+    if not 0 <= scale <= digits:
+        raise InputError(node.at("scale"), f"must be from 0 to {digits}, as the currency has")
     return RoundingRules(
         mode=node.choice("mode", Rounding, Rounding.HALF_EVEN),
+        unit_minor=10 ** (digits - scale),
+        interest=node.choice("interest_rounding", InterestRounding, InterestRounding.EACH_PERIOD),
         installment_multiple_minor=node.amount("installment_multiple", currency)
         if node.has("installment_multiple")
         else 1,
@@ -213,6 +236,8 @@ def terms_json(terms: LoanTerms) -> dict[str, Any]:
         "due_dates": terms.due_dates.value,
         "rounding": {
             "mode": terms.rounding.mode.value,
+            "scale": digits_of(terms.currency) - len(str(terms.rounding.unit_minor)) + 1,
+            "interest_rounding": terms.rounding.interest.value,
             "installment_multiple": money(terms.rounding.installment_multiple_minor)
             if terms.rounding.installment_multiple_minor != 1
             else None,
@@ -225,8 +250,24 @@ def terms_json(terms: LoanTerms) -> dict[str, Any]:
         }
         if overdue
         else None,
-        "grace": {"arrears_days": terms.arrears_days},
-        "interest_recalculation": {"preclosure": terms.preclosure.value},
+        "grace": {
+            "principal_installments": terms.grace.principal,
+            "interest_payment_installments": terms.grace.interest_payment,
+            "interest_free_installments": terms.grace.interest_free,
+            "arrears_days": terms.arrears_days,
+        },
+        "interest_recalculation": {
+            "enabled": terms.recalculation.enabled,
+            "rest": terms.recalculation.rest.value,
+            "prepayment": terms.recalculation.prepayment.value,
+            "preclosure": terms.recalculation.preclosure.value,
+        },
+        "schedule_type": terms.schedule_type.value,
+        "interest_method": terms.interest_method.value,
+        "interest_period": terms.interest_period.value,
+        "down_payment_percent": plain(terms.down_payment_percent)
+        if terms.down_payment_percent is not None
+        else None,
         "allocation": terms.allocation.preset.value,
         "allocation_order": list(terms.allocation.order) or None,
         "allocation_direction": terms.allocation.direction.value,

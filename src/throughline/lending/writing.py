@@ -20,7 +20,7 @@ from throughline.kernel.i18n import N_
 from throughline.ledger import service as ledger
 from throughline.ledger.entries import Line
 from throughline.lending import events as published
-from throughline.lending.account import LoanFile, payload_of
+from throughline.lending.account import LoanFile
 from throughline.lending.books import earned_by, plan_entries
 from throughline.lending.cache import (
     write_delinquency,
@@ -29,6 +29,7 @@ from throughline.lending.cache import (
     write_transactions,
 )
 from throughline.lending.checks import HistoryError, check
+from throughline.lending.event_json import payload_of
 from throughline.lending.history import EventType, LoanEvent
 from throughline.lending.models import LoanEventRow
 from throughline.lending.periods import ScheduleError
