@@ -14,13 +14,9 @@ from throughline.cli.batch import Document, WrongInput, run
 from throughline.cli.output import fail
 
 if TYPE_CHECKING:
-    from throughline.compliance.apr import Flow
     from throughline.compliance.rules import RuleSet
-    from throughline.lending.reading_json import Node
 
 app = typer.Typer(no_args_is_help=True)
-MAX_FLOWS = 10_000
-_CENTS = "CNY"  # amounts of rates have two decimals, whatever the currency is called
 
 File = Annotated[
     str, typer.Argument(metavar="FILE", help="JSON, or JSON Lines (.jsonl); - is standard input")
@@ -31,7 +27,7 @@ Lines = Annotated[bool, typer.Option("--lines", help="Standard input holds one d
 
 @app.command()
 def apr(file: File, as_json: Json = False, lines: Lines = False) -> None:
-    """The annual rate of dated cash flows in one convention, which is always named."""
+    """The annual rate of cash flows in one convention, which is always named."""
     run(file, _rate_of, _show_rate, lines=lines, as_json=as_json)
 
 
@@ -58,47 +54,41 @@ def check(
 
 
 def _rate_of(value: Any) -> Document:
-    from throughline.compliance.apr import Convention, NoRate, annual_rate
+    from throughline.cli.apr_input import CENTS, read
+    from throughline.compliance.apr import NoRate, annual_rate
     from throughline.kernel.money import from_minor
-    from throughline.lending.reading_json import InputError, Node
+    from throughline.lending.reading_json import InputError
 
     try:
-        document = Node.of(value, "$")
-        document.only("advances", "payments", "method")
-        document.require("method")
-        method = document.choice("method", Convention, Convention.EFFECTIVE)
-        advances = [_flow(item) for item in document.items("advances")]
-        payments = [_flow(item) for item in document.items("payments")]
-        rate = annual_rate(method, advances, payments)
-        simple = method in {Convention.CN_SIMPLE, Convention.NOMINAL_MONTHLY}
-        # The effective rate behind a simple one: the same monthly rate, compounded.
-        effective = annual_rate(Convention.CN_IRR, advances, payments) if simple else rate
+        asked = read(value)
+        rate = annual_rate(
+            asked.method,
+            asked.advances,
+            asked.payments,
+            unit_period=asked.unit_period,
+            first_period=asked.first_period,
+        )
     except InputError as error:
         raise WrongInput(error.path, error.expected) from None
     except NoRate as error:
-        raise WrongInput("$", str(error)) from None
+        raise WrongInput(f"$.{error.field}", str(error)) from None
+    periods = rate.periods_per_year
     return {
-        "method": method.value,
+        "method": rate.convention.value,
         "apr_percent": str(rate.percent),
-        "periods_per_year": 12 if simple or method is Convention.CN_IRR else 1,
-        "effective_percent": str(effective.percent),
-        "total_of_payments": from_minor(rate.total_of_payments_minor, _CENTS),
-        "finance_charge": from_minor(rate.finance_charge_minor, _CENTS),
+        "periods_per_year": int(periods) if periods.denominator == 1 else round(float(periods), 6),
+        "effective_percent": None if rate.effective_percent is None else str(rate.effective_percent),
+        "total_of_payments": from_minor(rate.total_of_payments_minor, CENTS),
+        "finance_charge": from_minor(rate.finance_charge_minor, CENTS),
     }
-
-
-def _flow(item: Node) -> Flow:
-    from throughline.compliance.apr import Flow
-
-    item.only("date", "amount")
-    return Flow(item.day("date"), item.amount("amount", _CENTS))
 
 
 def _show_rate(answer: Document) -> None:
     from throughline.compliance.apr import CONVENTION_NAMES, Convention
 
     typer.echo(f"{answer['apr_percent']} %  {CONVENTION_NAMES[Convention(answer['method'])]}")
-    typer.echo(f"effective {answer['effective_percent']} % a year")
+    typer.echo(f"effective {answer['effective_percent'] or 'more than can be said'} % a year")
+    typer.echo(f"periods a year {answer['periods_per_year']}")
     typer.echo(f"total of payments {answer['total_of_payments']}, finance charge {answer['finance_charge']}")
 
 
