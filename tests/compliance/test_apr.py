@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from throughline.compliance.apr import Convention, Flow, NoRate, annual_rate, eu_years, months_between
+from throughline.compliance.apr import Convention, Flow, NoRate, annual_rate
+from throughline.compliance.calendar_time import months_between
+from throughline.compliance.eu_time import eu_years
 
 START = date(2026, 1, 15)
 
