@@ -21,7 +21,12 @@ SIX_DIGITS = Decimal("0.0000011")
 US = (Convention.US_ACTUARIAL, Convention.US_RULE)
 
 UNITS = st.sampled_from(
-    [UnitPeriod(1, Unit.MONTHS), UnitPeriod(3, Unit.MONTHS), UnitPeriod(1, Unit.WEEKS), UnitPeriod(1, Unit.DAYS)]
+    [
+        UnitPeriod(1, Unit.MONTHS),
+        UnitPeriod(3, Unit.MONTHS),
+        UnitPeriod(1, Unit.WEEKS),
+        UnitPeriod(1, Unit.DAYS),
+    ]
 )
 AMOUNTS = st.lists(st.integers(1_000, 200_000), min_size=1, max_size=36)
 PARTS = st.integers(0, 29).map(lambda days: Fraction(days, 30))
@@ -65,7 +70,11 @@ def test_the_actuarial_method_agrees_with_a_second_solver(
 
 def test_monthly_rates_agree_with_numpy_financial() -> None:
     financial = pytest.importorskip("numpy_financial")
-    for lent, amounts in ((100_000, [9_000] * 12), (500_000, [23_000] * 24), (40_000, [1_000, 0, 2_500] * 16)):
+    for lent, amounts in (
+        (100_000, [9_000] * 12),
+        (500_000, [23_000] * 24),
+        (40_000, [1_000, 0, 2_500] * 16),
+    ):
         payments = [flow for flow in _counted(amounts) if flow.amount_minor]
         found = annual_rate(
             Convention.CN_SIMPLE,
@@ -169,14 +178,21 @@ def test_the_same_loan_by_dates_by_years_and_by_counts() -> None:
             assert by_dates == by_counts
 
 
+def test_time_begins_with_the_first_advance() -> None:
+    def rates(origin: str) -> list[Decimal]:
+        advances = [Flow(Fraction(origin), 100_000)]
+        payments = [Flow(Fraction(origin) + Fraction(k, 10), 30_000) for k in range(1, 5)]
+        return [annual_rate(convention, advances, payments).percent for convention in Convention]
+
+    assert rates("0") == rates("0.35")
+
+
 def test_a_first_period_that_was_given_wins_over_its_dates() -> None:
     month = UnitPeriod(1, Unit.MONTHS)
     dates = [Flow(date(2026, month, 15), 18_000) for month in range(2, 8)]
     advance = [Flow(START, 100_000)]
     plain = annual_rate(Convention.US_ACTUARIAL, advance, dates, unit_period=month)
-    same = annual_rate(
-        Convention.US_ACTUARIAL, advance, dates, unit_period=month, first_period=Periods(1)
-    )
+    same = annual_rate(Convention.US_ACTUARIAL, advance, dates, unit_period=month, first_period=Periods(1))
     longer = annual_rate(
         Convention.US_ACTUARIAL, advance, dates, unit_period=month, first_period=Periods(1, 10)
     )

@@ -66,6 +66,9 @@ class Timeline:
         first_period: Periods | None,
     ) -> Timeline:
         """Raises NoRate if no payment comes after the first advance, or one before it."""
+        if all(isinstance(flow.on, Fraction) for flow in (*advances, *payments)):
+            origin = min(_fractions(advances))
+            advances, payments = _later(advances, -origin), _later(payments, -origin)
         start = min(_dates(advances), default=None)
         line = Timeline(advances, payments, start, Series.of(_dates(payments)), unit_period, first_period)
         first = min(line._years(flow.on) for flow in advances)
@@ -171,6 +174,10 @@ def _terms(
 def _compounded(terms: Sequence[Term]) -> list[Term]:
     """Terms whose fraction is compounded too, not simple interest."""
     return [(whole + part, 0.0, amount) for whole, part, amount in terms]
+
+
+def _later(flows: Sequence[Flow], years: Fraction) -> list[Flow]:
+    return [Flow(on + years, flow.amount_minor) for flow, on in zip(flows, _fractions(flows), strict=True)]
 
 
 def _dates(flows: Sequence[Flow]) -> list[date]:
