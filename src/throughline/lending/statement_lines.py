@@ -1,0 +1,224 @@
+"""The lines of a statement: every change of what is owed, day by day, from the states of the replay.
+
+What stands on a line is the difference of two states, never a sum of its own: so the opening balance and
+the lines always make the closing balance, and both are those of the books (lending.md, "Statements").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+from throughline.lending.accrual import accrued_to
+from throughline.lending.history import PAYMENTS, EventType, LoanEvent
+from throughline.lending.state import LoanState, LoanStatus, Transaction
+
+StateOf = Callable[[date], LoanState]
+
+
+class LineKind(StrEnum):
+    """What changed the debt."""
+
+    PAYOUT = "payout"
+    INTEREST = "interest"
+    FEE = "fee"
+    PENALTY_FEE = "penalty_fee"
+    PENALTY_INTEREST = "penalty_interest"
+    REPAYMENT = "repayment"
+    PAY_OFF = "pay_off"
+    GOODWILL_CREDIT = "goodwill_credit"
+    WAIVER = "waiver"
+    CREDIT_USED = "credit_used"
+    ADJUSTMENT = "adjustment"
+
+
+_KIND_OF = {
+    EventType.DISBURSEMENT: LineKind.PAYOUT,
+    EventType.REPAYMENT: LineKind.REPAYMENT,
+    EventType.PAY_OFF: LineKind.PAY_OFF,
+    EventType.GOODWILL_CREDIT: LineKind.GOODWILL_CREDIT,
+    EventType.WAIVE_CHARGE: LineKind.WAIVER,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """What is owed, or a change of it, by component in minor units; a minus lowers the debt.
+
+    Interest below zero is paid before it was earned. `credit_minor` is what was paid too much: never
+    above zero in a balance.
+    """
+
+    principal_minor: int = 0
+    interest_minor: int = 0
+    fee_minor: int = 0
+    penalty_minor: int = 0
+    credit_minor: int = 0
+
+    @property
+    def total_minor(self) -> int:
+        return sum(self.parts)
+
+    @property
+    def parts(self) -> tuple[int, int, int, int, int]:
+        """Principal, interest, fees, penalties, credit."""
+        return (
+            self.principal_minor,
+            self.interest_minor,
+            self.fee_minor,
+            self.penalty_minor,
+            self.credit_minor,
+        )
+
+    def __add__(self, other: Owed) -> Owed:
+        return Owed(*(one + two for one, two in zip(self.parts, other.parts, strict=True)))
+
+    def __sub__(self, other: Owed) -> Owed:
+        return Owed(*(one - two for one, two in zip(self.parts, other.parts, strict=True)))
+
+    def __bool__(self) -> bool:
+        return any(self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One change of the debt on a value date, with the principal after it.
+
+    `from_date` is the day after which interest of this line began to run, `installment` whose due date
+    it is charged on, where there is one.
+    """
+
+    value_date: date
+    kind: LineKind
+    change: Owed
+    principal_after_minor: int
+    from_date: date | None = None
+    installment: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is owed by the close of a day, and what has come together since the payout by then."""
+
+    on: date
+    owed: Owed
+    charged: Owed  # interest, fees and penalties earned; principal: what was paid out
+    penalty_interest_minor: int  # inside the penalties charged
+    paid: Owed
+    waived: Owed
+
+
+def standing(state: LoanState) -> Standing:
+    """The figures of a state by the close of its day."""
+    earned = accrued_to(state, state.as_of)
+    out = 0 if state.status is LoanStatus.APPROVED else state.disbursed_minor
+    charged = Owed(out, earned.interest_minor, earned.fee_minor, earned.penalty_minor)
+    paid = _total(row.paid for row in state.installments)
+    waived = _total(row.waived for row in state.installments)
+    owed = charged - paid - waived - Owed(credit_minor=state.overpaid_minor)
+    # A loan may owe principal that was not paid out (or was taken off): the replay knows.
+    owed += Owed(principal_minor=state.outstanding[0] - owed.principal_minor)
+    return Standing(state.as_of, owed, charged, state.overdue_penalty_minor, paid, waived)
+
+
+def _total(rows: Iterable[tuple[int, int, int, int]]) -> Owed:
+    total = [0, 0, 0, 0]
+    for row in rows:
+        for place, amount in enumerate(row):
+            total[place] += amount
+    return Owed(*total)
+
+
+def statement_lines(
+    state_of: StateOf, events: Sequence[LoanEvent], opening: Standing, closing: LoanState
+) -> tuple[Line, ...]:
+    """The lines after the close of the opening's day up to the day of the closing state, oldest first."""
+    walk = _Lines(opening, closing)
+    for day in _days(events, opening.on, closing):
+        walk.close(closing if day == closing.as_of else state_of(day))
+    return tuple(walk.lines)
+
+
+def _days(events: Sequence[LoanEvent], after: date, closing: LoanState) -> list[date]:
+    """The days on which the debt changes by more than time, and the last one."""
+    days = {one.value_date for one in closing.transactions}
+    days |= {event.value_date for event in events if event.type is EventType.CHARGE}
+    days |= {row.due_date for row in closing.installments}
+    days |= {charge.due_date for charge in closing.charges}
+    inside = {day for day in days if after < day <= closing.as_of}
+    return sorted(inside | {closing.as_of})
+
+
+class _Lines:
+    """Lines being written; `_before` is the standing by the close of the day before."""
+
+    def __init__(self, opening: Standing, closing: LoanState) -> None:
+        self.lines: list[Line] = []
+        self._before = opening
+        self._principal = opening.owed.principal_minor
+        self._due = {row.due_date: row.nr for row in closing.installments if not row.additional}
+        self._closed_on = closing.closed_on
+        self._last = closing.as_of
+        self._interest_before = opening.charged.interest_minor
+        self._interest_from = opening.on
+
+    def close(self, state: LoanState) -> None:
+        """The lines of one day: what was charged, then what was paid, then what is left to explain."""
+        day, now = state.as_of, standing(state)
+        todays = [one for one in state.transactions if one.value_date == day and one.type in _KIND_OF]
+        # Interest stays pending until it is charged: on a due date, at the end, when the loan is paid off.
+        pending = self._interest_before - self._before.charged.interest_minor
+        start = self._before.owed + Owed(interest_minor=pending)
+        written = len(self.lines)
+        for one in todays:
+            if one.type is EventType.DISBURSEMENT:
+                self._write(day, LineKind.PAYOUT, Owed(principal_minor=one.amount_minor))
+                self._interest_from = day
+        self._charges(day, now)
+        for one in todays:
+            if one.type is not EventType.DISBURSEMENT:
+                self._write(day, _KIND_OF[one.type], _taken(one))
+        explained = Owed()
+        for line in self.lines[written:]:
+            explained += line.change
+        end = now.owed + Owed(interest_minor=self._interest_before - now.charged.interest_minor)
+        rest = end - start - explained
+        used = rest.credit_minor > 0 and rest.principal_minor <= 0
+        self._write(day, LineKind.CREDIT_USED if used else LineKind.ADJUSTMENT, rest)
+        self._before = now
+
+    def _charges(self, day: date, now: Standing) -> None:
+        before = self._before
+        if day in self._due or day in {self._closed_on, self._last}:
+            interest = now.charged.interest_minor - self._interest_before
+            self._write(
+                day, LineKind.INTEREST, Owed(interest_minor=interest), self._interest_from, self._due.get(day)
+            )
+            self._interest_before, self._interest_from = now.charged.interest_minor, day
+        fees = now.charged.fee_minor - before.charged.fee_minor
+        self._write(day, LineKind.FEE, Owed(fee_minor=fees))
+        overdue = now.penalty_interest_minor - before.penalty_interest_minor
+        flat = now.charged.penalty_minor - before.charged.penalty_minor - overdue
+        self._write(day, LineKind.PENALTY_FEE, Owed(penalty_minor=flat))
+        self._write(day, LineKind.PENALTY_INTEREST, Owed(penalty_minor=overdue), before.on)
+
+    def _write(
+        self,
+        day: date,
+        kind: LineKind,
+        change: Owed,
+        from_date: date | None = None,
+        installment: int | None = None,
+    ) -> None:
+        if change:
+            self._principal += change.principal_minor
+            self.lines.append(Line(day, kind, change, self._principal, from_date, installment))
+
+
+def _taken(one: Transaction) -> Owed:
+    """What a payment or a waiver took off the debt."""
+    portions = one.portions
+    rest = one.overpayment_minor if one.type in PAYMENTS else 0
+    return Owed(-portions[0], -portions[1], -portions[2], -portions[3], -rest)
