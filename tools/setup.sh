@@ -64,6 +64,17 @@ if [ "$(id -u)" = 0 ] && ! id "$account" >/dev/null 2>&1; then
     useradd --system --no-create-home --shell /usr/sbin/nologin "$account"
 fi
 
+# --- Chinese letters for PDFs ------------------------------------------------------------------------
+if [ ! -e .venv/.fonts ]; then
+    # Any font of typeset.FAMILIES will do; one that is there already is enough.
+    if PYTHONPATH=src .venv/bin/python -c 'from throughline.kernel import typeset; typeset.chinese_family()' >/dev/null 2>&1 ||
+        debian fonts-noto-cjk; then
+        touch .venv/.fonts
+    else
+        skipped "no font with Chinese characters, and this account can't install fonts-noto-cjk: there will be no PDF statements"
+    fi
+fi
+
 # --- what only the tests need ----------------------------------------------------------------------
 if [ "$what" = dev ] && ! command -v chromium >/dev/null; then
     debian chromium fonts-noto-cjk ||

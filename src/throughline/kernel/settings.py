@@ -101,6 +101,10 @@ class Settings(PackageSettings):
     jurisdiction: str = Field("CN", pattern=r"^[A-Z]{2}(-[A-Za-z]{2})?$")
     lender_name: str = Field("示范消费金融有限公司", max_length=100)
     lender_name_en: str = Field("Demo Consumer Finance Ltd.", max_length=100)
+    lender_contact: str = Field(
+        "", max_length=200, description="Where borrowers ask or object, as documents print it"
+    )
+    lender_contact_en: str = Field("", max_length=200, description="The same in English")
     lender_type: str = Field("consumer_finance", pattern=r"^(bank|consumer_finance|small_loan|private)$")
     key_ring: Path | None = Field(None, description="Key-ring file; default: keys.json in the home folder")
     log_format: str = Field("console", pattern=r"^(console|json)$")

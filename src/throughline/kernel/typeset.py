@@ -64,6 +64,11 @@ def _fonts(folder: Path) -> tuple[typst.Fonts, str]:
     raise FontMissing
 
 
+def chinese_family() -> str:
+    """The font family that PDFs are set in. Raises FontMissing."""
+    return _fonts(font_folder())[1]
+
+
 def pdf(template: Path, data: dict[str, Any]) -> bytes:
     """The PDF of a template, which finds `data` as JSON in `sys.inputs.data` and the font in `sys.inputs.font`.
 
@@ -83,7 +88,9 @@ def pdf(template: Path, data: dict[str, Any]) -> bytes:
 def _printable(value: Any) -> Any:
     """The data with every character that has no picture, or turns the direction of its line, as a blank."""
     if isinstance(value, str):
-        return "".join(" " if unicodedata.category(one) in {"Cc", "Cf", "Cs", "Co", "Cn"} else one for one in value)
+        return "".join(
+            " " if unicodedata.category(one) in {"Cc", "Cf", "Cs", "Co", "Cn"} else one for one in value
+        )
     if isinstance(value, dict):
         return {name: _printable(one) for name, one in value.items()}
     if isinstance(value, list | tuple):

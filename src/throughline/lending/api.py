@@ -17,6 +17,7 @@ from throughline.kernel.i18n import N_
 from throughline.lending import service
 from throughline.lending.api_documents import LoanOut, LoanSummaryOut, OnDay, loan_out
 from throughline.lending.api_staff import router as staff_router
+from throughline.lending.api_statement import router as statement_router
 from throughline.payments import service as payments
 
 router = APIRouter(prefix="/api/v1", tags=["lending"])
@@ -108,3 +109,4 @@ def repay_my_loan(loan_id: UUID, body: NewRepayment, borrower_id: BorrowerId, wr
 
 
 router.include_router(staff_router)
+router.include_router(statement_router)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from throughline.kernel.i18n import Text
 from throughline.lending import service
-from throughline.lending.state import LoanStatus
+from throughline.lending.state import InstallmentState, LoanStatus
 
 OnDay = Annotated[date | None, Query(description="As of this day; today without it")]
 
@@ -89,6 +89,23 @@ class LoanOut(LoanSummaryOut):
     report_holds: list[HoldOut]
 
 
+def installment_out(row: InstallmentState) -> InstallmentOut:
+    """An installment as JSON."""
+    return InstallmentOut(
+        nr=row.nr,
+        from_date=row.from_date,
+        due_date=row.due_date,
+        principal_minor=row.due[0],
+        interest_minor=row.due[1],
+        fee_minor=row.due[2],
+        penalty_minor=row.due[3],
+        paid_minor=sum(row.paid),
+        waived_minor=sum(row.waived),
+        outstanding_minor=row.outstanding_minor,
+        obligations_met_on=row.obligations_met_on,
+    )
+
+
 def loan_out(view: service.LoanView) -> LoanOut:
     """A loan as JSON."""
     late = view.delinquency
@@ -104,22 +121,7 @@ def loan_out(view: service.LoanView) -> LoanOut:
         past_due_days=late.past_due_days,
         delinquent_days=late.delinquent_days,
         delinquency_paused=late.paused,
-        installments=[
-            InstallmentOut(
-                nr=row.nr,
-                from_date=row.from_date,
-                due_date=row.due_date,
-                principal_minor=row.due[0],
-                interest_minor=row.due[1],
-                fee_minor=row.due[2],
-                penalty_minor=row.due[3],
-                paid_minor=sum(row.paid),
-                waived_minor=sum(row.waived),
-                outstanding_minor=row.outstanding_minor,
-                obligations_met_on=row.obligations_met_on,
-            )
-            for row in view.installments
-        ],
+        installments=[installment_out(row) for row in view.installments],
         variations=[
             VariationOut(kind=row.kind.value, from_date=row.from_date, to_date=row.to_date)
             for row in view.variations

@@ -50,6 +50,15 @@ from throughline.lending.recording import (
     open_loan,
     record_event,
 )
+from throughline.lending.statement import Statement
+from throughline.lending.statement_service import (
+    StatementFile,
+    StatementFormat,
+    loan_statement,
+    read_format,
+    read_locale,
+    statement_file,
+)
 from throughline.lending.views import (
     InstallmentDueView,
     LoanSummary,
@@ -93,6 +102,9 @@ __all__ = [
     "Product",
     "ProductUnknown",
     "ReportView",
+    "Statement",
+    "StatementFile",
+    "StatementFormat",
     "Variation",
     "VariationBatch",
     "VariationKind",
@@ -109,6 +121,7 @@ __all__ = [
     "installments_due",
     "lift_report_hold",
     "loan_of_source",
+    "loan_statement",
     "loan_view",
     "loans",
     "loans_of",
@@ -120,6 +133,8 @@ __all__ = [
     "product_in_force",
     "product_version",
     "products",
+    "read_format",
+    "read_locale",
     "record_event",
     "report_view",
     "reversal_key",
@@ -127,6 +142,7 @@ __all__ = [
     "source_of",
     "start_business_day",
     "start_due_run",
+    "statement_file",
     "transaction_rows",
     "write_imports",
 ]

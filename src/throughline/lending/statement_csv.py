@@ -55,9 +55,7 @@ def statement_csv(statement: Statement, locale: str) -> bytes:
         )
 
     opening, closing = statement.opening, statement.closing
-    write(
-        statement.from_date, "opening", words.text(N_("Opening balance")), opening, opening.principal_minor
-    )
+    write(statement.from_date, "opening", words.text(N_("Opening balance")), opening, opening.principal_minor)
     for one in statement.lines:
         write(one.value_date, one.kind.value, words.line(one), one.change, one.principal_after_minor)
     write(statement.to_date, "closing", words.text(N_("Closing balance")), closing, closing.principal_minor)
@@ -66,4 +64,6 @@ def statement_csv(statement: Statement, locale: str) -> bytes:
 
 def harmless(text: str) -> str:
     """A text that no spreadsheet takes for a formula: an apostrophe stands before what would begin one."""
-    return f"'{text}" if text.lstrip(" \u00a0\u3000").startswith(_FORMULA) or text.startswith(_FORMULA) else text
+    return (
+        f"'{text}" if text.lstrip(" \u00a0\u3000").startswith(_FORMULA) or text.startswith(_FORMULA) else text
+    )

@@ -36,7 +36,9 @@ _TAKEN_BACK = {
     EventType.DISBURSEMENT: N_("The payout of %(amount)s of %(date)s was taken back on %(back)s"),
     EventType.GOODWILL_CREDIT: N_("The goodwill credit of %(amount)s of %(date)s was taken back on %(back)s"),
 }
-_PAYMENT_TAKEN_BACK = N_("The payment of %(amount)s of %(date)s was taken back on %(back)s and does not count")
+_PAYMENT_TAKEN_BACK = N_(
+    "The payment of %(amount)s of %(date)s was taken back on %(back)s and does not count"
+)
 _PROTECTIONS = {
     VariationKind.INTEREST_PAUSE: N_("No interest was charged from %(first)s to %(last)s"),
     VariationKind.PENALTY_PAUSE: N_("No penalty interest was charged from %(first)s to %(last)s"),
@@ -141,7 +143,7 @@ class Words:
         return self.text(
             N_(
                 "If something here is wrong or unclear to you, ask or object: %(where)s. Name the number of the "
-                "loan and the date of the line. An objection costs you nothing."
+                "loan and the date of the line."
             ),
             where=where,
         )
@@ -167,7 +169,9 @@ def document(statement: Statement, locale: str, lender: Lender) -> dict[str, Any
         "lines": {
             "title": words.text(N_("What changed")),
             "note": words.text(
-                N_("Amounts in %(currency)s. A minus lowers what you owe; interest below zero is paid ahead."),
+                N_(
+                    "Amounts in %(currency)s. A minus lowers what you owe; interest below zero is paid ahead."
+                ),
                 currency=head.currency,
             ),
             "head": [

@@ -20,7 +20,7 @@ from throughline.lending.state import LoanStatus
 from throughline.payments import service as payments
 from throughline.payments.states import FINAL, OPEN
 from throughline.payments.states import State as OrderState
-from throughline.web import forms
+from throughline.web import forms, statements
 from throughline.web.borrower.common import Borrower, PageRoute, show
 from throughline.web.borrower.qr import qr_image
 from throughline.web.forms import Form
@@ -47,6 +47,14 @@ class NotAnAmount(Invalid):
 def loan_page(request: Request, loan_id: UUID, borrower_id: Borrower, session: Reading) -> HTMLResponse:
     """The loan as it stands today."""
     return _page(request, session, borrower_id, loan_id)
+
+
+@router.get("/loans/{loan_id}/statement")
+def statement(
+    request: Request, loan_id: UUID, borrower_id: Borrower, session: Reading, asked: statements.Asked
+) -> Response:
+    """The statement of the loan as a file."""
+    return statements.statement_answer(request, session, loan_id, asked, borrower_id)
 
 
 @router.post("/loans/{loan_id}/repay")

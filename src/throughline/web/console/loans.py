@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
 from throughline.continuity import service as continuity
 from throughline.kernel.http import Caller, PageParams, Reading, paged
 from throughline.lending import service as lending
 from throughline.lending.state import LoanStatus
+from throughline.web import statements
 from throughline.web.console import figures, finding
 from throughline.web.console.borrowers import masked_names
 from throughline.web.console.common import ConsoleRoute, show, staff_with
@@ -70,3 +71,12 @@ def loan_page(
         later=events[EVENTS - 1].seq if len(events) > EVENTS else None,
         cases=continuity.protections_of_loan(session, loan_id) if may_see_cases else [],
     )
+
+
+@router.get("/console/loans/{loan_id}/statement")
+def statement(
+    request: Request, loan_id: UUID, session: Reading, caller: Reader, asked: statements.Asked
+) -> Response:
+    """The statement that the borrower can take, as a file in the language of the console."""
+    del caller
+    return statements.statement_answer(request, session, loan_id, asked)
