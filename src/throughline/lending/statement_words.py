@@ -130,7 +130,7 @@ class Words:
         )
         return self.text(
             N_("%(percent)s%% nominal a year on the principal still open; %(days)s, %(year)s"),
-            percent=f"{statement.heading.annual_rate_percent:f}",
+            percent=f"{statement.heading.annual_rate_percent.normalize():f}",
             days=days,
             year=per_year,
         )
