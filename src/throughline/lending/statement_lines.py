@@ -1,7 +1,7 @@
 """The lines of a statement: every change of what is owed, day by day, from the states of the replay.
 
 What stands on a line is the difference of two states, never a sum of its own: so the opening balance and
-the lines always make the closing balance, and both are those of the books (lending.md, "Statements").
+the lines always make the closing balance, and both are those of the books (lending.md section 14).
 """
 
 from __future__ import annotations

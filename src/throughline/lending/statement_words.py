@@ -46,6 +46,7 @@ _PROTECTIONS = {
     VariationKind.DUE_DATE_SHIFT: N_("The installment due on %(first)s was moved to %(last)s"),
 }
 _SHIFT_FOLLOWING = N_("The installment due on %(first)s was moved to %(last)s, and the later ones with it")
+_OTHER_CHANGE = N_("The terms were changed from %(first)s to %(last)s")
 _STATUSES = {
     LoanStatus.APPROVED: N_("signed, money on its way"),
     LoanStatus.ACTIVE: N_("running"),
@@ -102,7 +103,7 @@ class Words:
     def protection(self, one: Protection) -> str:
         """What a protection did."""
         shift = one.kind is VariationKind.DUE_DATE_SHIFT and one.shift_following
-        word = _SHIFT_FOLLOWING if shift else _PROTECTIONS[one.kind]
+        word = _SHIFT_FOLLOWING if shift else _PROTECTIONS.get(one.kind, _OTHER_CHANGE)
         return self.text(word, first=self.day(one.first_day), last=self.day(one.last_day))
 
     def taken_back(self, one: TakenBack) -> str:
@@ -245,7 +246,7 @@ def _facts(statement: Statement, words: Words) -> list[list[str]]:
         (N_("Principal"), words.money(head.principal_minor)),
         (N_("Yearly rate"), words.rate(statement)),
         (N_("Paid out on"), words.day(head.disbursed_on)),
-        (N_("Status"), words.text(_STATUSES[head.status])),
+        (N_("Status"), words.text(_STATUSES.get(head.status, head.status.value))),
     ]
     if head.closed_on:
         facts.append((N_("Closed on"), words.day(head.closed_on)))
