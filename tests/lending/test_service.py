@@ -431,6 +431,8 @@ def test_a_loan_that_fails_is_set_aside_and_tried_again(database: Database) -> N
         session.execute(
             text("UPDATE lending_loan SET terms = terms - 'principal' WHERE id = :id"), {"id": sick}
         )
+        # With its plan the loan would be closed in SQL, which does not read what is broken here.
+        session.execute(text("DELETE FROM lending_accrual_plan WHERE loan_id = :id"), {"id": sick})
     tomorrow = _today() + timedelta(days=1)
     _run_days(database, tomorrow)
     with database.transaction() as session:

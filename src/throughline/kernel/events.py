@@ -141,8 +141,8 @@ def publish(
 
 
 @dataclass(frozen=True, slots=True)
-class FirstEvent:
-    """An event of an aggregate that is made in the same transaction, which nobody else can see yet."""
+class AggregateEvent:
+    """An event and the aggregate that it is of, for publishing many at once."""
 
     event: Event
     aggregate_type: str
@@ -150,9 +150,34 @@ class FirstEvent:
     borrower_id: UUID | None
 
 
+FirstEvent = AggregateEvent  # of an aggregate made in the same transaction, which nobody else can see yet
+
+
 def publish_first(session: Session, events: Sequence[FirstEvent]) -> None:
     """Store the first events of many new aggregates at once; else as `publish`, for batch work."""
-    seqs: dict[tuple[str, UUID], int] = {}
+    _publish_after(session, events, {})
+
+
+def publish_many(session: Session, events: Sequence[AggregateEvent]) -> None:
+    """Store events of many aggregates at once, in the order given; else as `publish`, for batch work.
+
+    The caller holds the row locks of all aggregates.
+    """
+    if not events:
+        return
+    known = select(OutboxEvent.aggregate_type, OutboxEvent.aggregate_id, func.max(OutboxEvent.seq))
+    found = session.execute(
+        known.where(OutboxEvent.aggregate_id.in_({one.aggregate_id for one in events})).group_by(
+            OutboxEvent.aggregate_type, OutboxEvent.aggregate_id
+        )
+    )
+    _publish_after(session, events, {(kind, aggregate_id): seq for kind, aggregate_id, seq in found})
+
+
+def _publish_after(
+    session: Session, events: Sequence[AggregateEvent], seqs: dict[tuple[str, UUID], int]
+) -> None:
+    """Store events; `seqs` holds the last number of each aggregate that has one."""
     rows, jobs = [], []
     for one in events:
         aggregate = (one.aggregate_type, one.aggregate_id)

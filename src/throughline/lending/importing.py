@@ -33,6 +33,8 @@ from throughline.lending.delinquency import delinquency, frozen_range
 from throughline.lending.event_json import payload_of
 from throughline.lending.history import EventType, LoanEvent
 from throughline.lending.models import (
+    AccrualPlanRow,
+    AccrualSegmentRow,
     AllocationRow,
     DelinquencyHistoryRow,
     DelinquencyRow,
@@ -43,6 +45,7 @@ from throughline.lending.models import (
     TransactionRow,
 )
 from throughline.lending.periods import ScheduleError
+from throughline.lending.plans import plan_rows
 from throughline.lending.products import OutsideProduct, Product
 from throughline.lending.quote import covers_quote
 from throughline.lending.recording import NewEvent, fingerprint_of
@@ -108,6 +111,8 @@ class ImportPlan:
     allocations: list[Values] = field(default_factory=list)
     schedules: list[Values] = field(default_factory=list)
     installments: list[Values] = field(default_factory=list)
+    plans: list[Values] = field(default_factory=list)
+    segments: list[Values] = field(default_factory=list)
     delinquency: list[Values] = field(default_factory=list)
     delinquency_history: list[Values] = field(default_factory=list)
     entries: list[ledger.EntryDraft] = field(default_factory=list)
@@ -189,7 +194,7 @@ def plan_import(past: PastLoan, *, posting_date: date, now: datetime) -> ImportP
         _loan_values(past, terms, state, entries.recognised, len(events), through, loan_id, now),
     )
     _lay_out_events(plan, events, recorded, posting_date, now)
-    _lay_out_state(plan, state, UUID(events[0].id), posting_date, now)
+    _lay_out_state(plan, state, events, posting_date, now)
     lines = {"": _migrated(entries.event_lines, loan_id), ":accrual": entries.accrual_lines}
     plan.entries = [
         ledger.EntryDraft(
@@ -219,6 +224,8 @@ def write_imports(session: Session, plans: Sequence[ImportPlan], *, now: datetim
         (AllocationRow, [row for plan in plans for row in plan.allocations]),
         (ScheduleRow, [row for plan in plans for row in plan.schedules]),
         (InstallmentRow, [row for plan in plans for row in plan.installments]),
+        (AccrualPlanRow, [row for plan in plans for row in plan.plans]),
+        (AccrualSegmentRow, [row for plan in plans for row in plan.segments]),
         (DelinquencyRow, [row for plan in plans for row in plan.delinquency]),
         (DelinquencyHistoryRow, [row for plan in plans for row in plan.delinquency_history]),
     ]
@@ -363,9 +370,10 @@ def _lay_out_events(
 
 
 def _lay_out_state(
-    plan: ImportPlan, state: LoanState, made_by: UUID, posting_date: date, now: datetime
+    plan: ImportPlan, state: LoanState, events: list[LoanEvent], posting_date: date, now: datetime
 ) -> None:
     owner = {"borrower_id": plan.borrower_id, "loan_id": plan.loan_id}
+    made_by = UUID(events[0].id)
     for one in state.transactions:
         transaction_id = new_id()
         plan.transactions.append(
@@ -381,6 +389,7 @@ def _lay_out_state(
         )
         paid = {"borrower_id": plan.borrower_id, "transaction_id": transaction_id}
         plan.allocations += [paid | values for values in cache.allocation_values(one)]
+    plan.plans, plan.segments = plan_rows(state.terms, events, state, **owner)
     plan.installments = [owner | {"nr": one.nr} | cache.installment_values(one) for one in state.installments]
     version = {"version": 1, "reason": "import", "made_at_seq": len(plan.events)}
     plan.schedules = [owner | version | {"installments": cache.planned(state)}]

@@ -1,4 +1,4 @@
-"""Background jobs of lending: the close of business."""
+"""Background jobs of lending: the close of business, and the sums of the day behind it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import date
 from throughline.kernel import clock
 from throughline.kernel.db import database
 from throughline.kernel.jobs import periodic, task
+from throughline.ledger import service as ledger
 from throughline.lending import cob
 
 
@@ -27,3 +28,10 @@ def close_of_business_now() -> None:
 def close_chunk(*, business_date: str, nr: int) -> None:
     """Close one chunk of loans for a day."""
     cob.close_chunk(database(), date.fromisoformat(business_date), nr)
+
+
+@task(cob.SUM_TASK, queue="batch", max_run_s=1800)
+def sum_up_day(*, posting_date: str) -> None:
+    """Make the ledger's summary of a closed day and check its sums."""
+    day = date.fromisoformat(posting_date)
+    database().run(lambda session: ledger.sum_up_day(session, day, now=clock.now()))

@@ -7,7 +7,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, Numeric, UniqueConstraint, text
+from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, Numeric, SmallInteger, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from throughline.kernel.db import Base, Instant, Json
@@ -236,6 +237,52 @@ class DelinquencyHistoryRow(Base):
     recorded_at: Mapped[Instant]
 
 
+class AccrualPlanRow(Base):
+    """The head of a loan's accrual plan (segments.AccrualPlan). It counts while `version` and `event_seq` fit.
+
+    `needs_replay`: no lines describe the loan, it is replayed night by night. `pauses` are those of
+    delinquency, as (from, to).
+    """
+
+    __tablename__ = "lending_accrual_plan"
+    __table_args__ = (_of_loan(),)
+
+    borrower_id: Mapped[UUID] = mapped_column(primary_key=True)
+    loan_id: Mapped[UUID] = mapped_column(primary_key=True)
+    version: Mapped[int]
+    event_seq: Mapped[int]
+    needs_replay: Mapped[bool]
+    valid_from: Mapped[date]
+    valid_until: Mapped[date | None]
+    mode: Mapped[str]
+    interest_limit_minor: Mapped[int] = mapped_column(BigInteger)
+    fee_limit_minor: Mapped[int] = mapped_column(BigInteger)
+    penalty_charged_minor: Mapped[int] = mapped_column(BigInteger)
+    watch_from: Mapped[date | None]
+    pauses: Mapped[list[Any]]
+
+
+class AccrualSegmentRow(Base):
+    """One line of a loan's accrual plan (segments.Segment): base + min(cap, round((n0 + days * n1) / d))."""
+
+    __tablename__ = "lending_accrual_segment"
+    __table_args__ = (_of_loan(),)
+
+    borrower_id: Mapped[UUID] = mapped_column(primary_key=True)
+    loan_id: Mapped[UUID] = mapped_column(primary_key=True)
+    nr: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    kind: Mapped[str]
+    installment_nr: Mapped[int | None]
+    from_date: Mapped[date]
+    to_date: Mapped[date | None]
+    base_minor: Mapped[int] = mapped_column(BigInteger)
+    n0: Mapped[Decimal] = mapped_column(Numeric)
+    n1: Mapped[Decimal] = mapped_column(Numeric)
+    d: Mapped[Decimal] = mapped_column(Numeric)
+    cap_minor: Mapped[int | None] = mapped_column(BigInteger)
+    charged_minor: Mapped[int] = mapped_column(BigInteger)
+
+
 class ReportHoldRow(Base):
     """While a hold stands, nothing negative about its days may be reported. One open hold for a source."""
 
@@ -267,7 +314,7 @@ class BusinessDayRow(Base):
 
 
 class CobRunRow(Base):
-    """A close of business. States: running, done, done_with_failures."""
+    """A close of business. States: running, done, done_with_failures. `steps`: counts of the finished run."""
 
     __tablename__ = "lending_cob_run"
 
@@ -277,10 +324,11 @@ class CobRunRow(Base):
     finished_at: Mapped[Instant | None]
     loans: Mapped[int]
     failures: Mapped[int]
+    steps: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"))
 
 
 class CobChunkRow(Base):
-    """A stretch of loans, by id, to close for a day. States: waiting, done."""
+    """A stretch of loans, by id, to close for a day. States: waiting, done. `steps`: what was done, by step."""
 
     __tablename__ = "lending_cob_chunk"
     __table_args__ = (ForeignKeyConstraint(["business_date"], ["lending_cob_run.business_date"]),)
@@ -293,6 +341,7 @@ class CobChunkRow(Base):
     state: Mapped[str]
     deferred_at: Mapped[Instant]
     done_at: Mapped[Instant | None]
+    steps: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"))
 
 
 class CobFailureRow(Base):

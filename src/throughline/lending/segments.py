@@ -27,6 +27,7 @@ from throughline.lending.state import InstallmentState, LoanState, LoanStatus
 from throughline.lending.terms import LoanTerms, OverdueBase, YearBasis
 
 VERSION = 1  # of the rules in this file; plans of another version are derived again
+AHEAD_OF_TIME = frozenset({EventType.VARIATION, EventType.END_VARIATIONS})  # may be dated after today
 ONE_DAY = timedelta(days=1)
 REMIND_DAYS = 3
 AHEAD = timedelta(days=1_500)  # how far a plan with leap years reaches; then it is derived again
@@ -137,7 +138,7 @@ def accrual_plan(terms: LoanTerms, events: Sequence[LoanEvent], state: LoanState
     try:
         plan = _derived(events, state)
         _prove(plan, state, state, state.as_of)
-        probe = max(state.as_of, max(row.due_date for row in state.installments)) + PROBE
+        probe = max(state.as_of, *(row.due_date for row in state.installments)) + PROBE
         if plan.valid_until is not None:
             probe = min(probe, plan.valid_until)
         if probe > state.as_of:
@@ -148,8 +149,7 @@ def accrual_plan(terms: LoanTerms, events: Sequence[LoanEvent], state: LoanState
 
 
 def _derived(events: Sequence[LoanEvent], state: LoanState) -> AccrualPlan:
-    ahead = {EventType.VARIATION, EventType.END_VARIATIONS}
-    valid_from = max(event.value_date for event in events if event.type not in ahead)
+    valid_from = max(event.value_date for event in events if event.type not in AHEAD_OF_TIME)
     if valid_from > state.as_of:
         raise _NoPlan
     valid_until = _horizon(state, valid_from)
@@ -274,7 +274,7 @@ def _horizon(state: LoanState, valid_from: date) -> date | None:
     rule = state.terms.overdue_interest
     if rule is None or state.terms.day_count.year is not YearBasis.ACTUAL:
         return None
-    until = max(state.as_of, max(row.due_date for row in state.installments)) + AHEAD
+    until = max(state.as_of, *(row.due_date for row in state.installments)) + AHEAD
     for row in state.installments:
         start = row.due_date + timedelta(days=rule.grace_days)
         if any(last > start for _, last in state.pauses.penalty) and (

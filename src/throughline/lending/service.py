@@ -2,7 +2,7 @@
 
 from throughline.lending.account import LoanUnknown, source_of
 from throughline.lending.business_day import business_date, start_business_day
-from throughline.lending.cob import cob_failures, cob_runs, start_due_run
+from throughline.lending.cob import start_due_run
 from throughline.lending.exporting import ExportedLoan, ExportedPayment, export_loans
 from throughline.lending.history import ChargeKind, EventType, Variation, VariationKind
 from throughline.lending.holds import (
@@ -31,6 +31,7 @@ from throughline.lending.products import (
     product_version,
     products,
 )
+from throughline.lending.progress import cob_failures, cob_runs
 from throughline.lending.protection import (
     CaseUnknown,
     LoanNotPaidOut,

@@ -33,6 +33,7 @@ from throughline.lending.event_json import payload_of
 from throughline.lending.history import EventType, LoanEvent
 from throughline.lending.models import LoanEventRow
 from throughline.lending.periods import ScheduleError
+from throughline.lending.plans import write_plan
 from throughline.lending.state import LoanState, LoanStatus
 
 ONE_DAY = timedelta(days=1)
@@ -116,6 +117,7 @@ def append(
     write_installments(session, file.row, after)
     write_schedule(session, file.row, after, reason=reason)
     write_delinquency(session, file.row, after, on=posting_date, now=now)
+    write_plan(session, file, after)
     session.flush()
     _publish_status(session, file, before, after)
     return Appended(before, after, rows, transactions)
@@ -193,13 +195,6 @@ def _post(
         key, file.row.borrower_id, file.source, value_date, posting_date, file.row.currency, lines
     )
     ledger.post_entry(session, draft, now=now)
-
-
-def post_accrual(
-    session: Session, file: LoanFile, lines: tuple[Line, ...], day: date, *, now: datetime
-) -> None:
-    """Post the income of one closed day."""
-    _post(session, file, f"loan-day:{file.row.id}:{day}", lines, day, day, now)
 
 
 def _publish_status(session: Session, file: LoanFile, before: LoanState, after: LoanState) -> None:

@@ -1,0 +1,67 @@
+"""What the end of a day means for a loan, as values that both paths of the close of business share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from uuid import UUID
+
+from throughline.kernel.events import Event
+from throughline.ledger.entries import EntryDraft, debit
+from throughline.lending import events as published
+from throughline.lending.account import source_of
+from throughline.lending.accrual import Accrued
+from throughline.lending.models import LoanRow
+from throughline.lending.segments import REMIND_DAYS
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose day it is."""
+
+    borrower_id: UUID
+    loan_id: UUID
+    currency: str
+
+
+def owner_of(row: LoanRow) -> Owner:
+    """The owner of a loan's rows."""
+    return Owner(row.borrower_id, row.id, row.currency)
+
+
+def day_entry(owner: Owner, known: Accrued, new: Accrued, day: date, posting_date: date) -> EntryDraft:
+    """The journal entry of one closed day: what has been earned and was not in the books yet."""
+    changes = (
+        ("interest", new.interest_minor - known.interest_minor),
+        ("fee", new.fee_minor - known.fee_minor),
+        ("penalty", new.penalty_minor - known.penalty_minor),
+    )
+    lines = [
+        *(debit(f"{kind}_receivable", change, owner.loan_id) for kind, change in changes if change),
+        *(debit(f"{kind}_income", -change, owner.loan_id) for kind, change in changes if change),
+    ]
+    return EntryDraft(
+        f"loan-day:{owner.loan_id}:{day}",
+        owner.borrower_id,
+        source_of(owner.loan_id),
+        day,
+        posting_date,
+        owner.currency,
+        tuple(lines),
+    )
+
+
+def date_event(
+    owner: Owner, nr: int, due_date: date, outstanding_minor: int, day: date, *, paused: bool
+) -> Event | None:
+    """What the day after `day` brings for an installment that is not paid: a reminder, or that it is overdue."""
+    if due_date == day:
+        return published.InstallmentOverdue(
+            owner.loan_id, owner.borrower_id, nr, due_date, outstanding_minor, owner.currency, paused
+        )
+    days_left = (due_date - day).days - 1
+    if days_left in {0, REMIND_DAYS}:
+        return published.InstallmentDue(
+            owner.loan_id, owner.borrower_id, nr, due_date, outstanding_minor, owner.currency, days_left
+        )
+    return None
