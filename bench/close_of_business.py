@@ -127,7 +127,7 @@ def multiply(where: Database, loans: int) -> None:
             columns = ", ".join(f'"{name}"' for name in names)
             session.execute(
                 text(
-                    f"INSERT INTO {table} ({columns}) SELECT {values} FROM bench_copy c JOIN {table} t "  # noqa: S608
+                    f"INSERT INTO {table} ({columns}) SELECT {values} FROM bench_copy c JOIN {table} t "
                     f"ON t.borrower_id = c.old_borrower AND t.{loan_column} = c.old_loan ORDER BY c.loan_id"
                 )
             )
@@ -135,7 +135,7 @@ def multiply(where: Database, loans: int) -> None:
             loan_column = "id" if table == "lending_loan" else "loan_id"
             if table != "lending_loan":
                 session.execute(
-                    text(f"DELETE FROM {table} WHERE {loan_column} IN (SELECT old_loan FROM bench_copy)")  # noqa: S608
+                    text(f"DELETE FROM {table} WHERE {loan_column} IN (SELECT old_loan FROM bench_copy)")
                 )
         session.execute(
             text("UPDATE lending_loan SET status = 'approved' WHERE id IN (SELECT old_loan FROM bench_copy)")

@@ -68,12 +68,12 @@ def note_late(session: Session, rows: Sequence[tuple[UUID, UUID, date]]) -> None
 
 def close_day(session: Session, day: date, *, now: datetime) -> None:
     """From the end of this transaction on, entries of that posting date are late. Waits for those in flight."""
-    _alone(session)
+    post_alone(session)
     session.execute(insert(LedgerDay).values(posting_date=day, closed_at=now).on_conflict_do_nothing())
 
 
-def _alone(session: Session) -> None:
-    """Take the posting lock alone. It is asked for again and again at first: a wait in line holds up others."""
+def post_alone(session: Session) -> None:
+    """Take the posting lock alone, to the end of the transaction: nothing is being posted meanwhile. It is asked for again and again at first: a wait in line holds up others."""
     for _ in range(TRIES):
         if session.execute(text("SELECT pg_try_advisory_xact_lock(:space, :lock)"), POSTING).scalar_one():
             return
@@ -185,3 +185,13 @@ def lines_not_summed(on: date | None) -> Select[str, str, int, int]:
         .group_by(JournalLine.account, JournalEntry.currency)
     )
     return query if on is None else query.where(JournalEntry.posting_date <= on)
+
+
+def mismatches(session: Session, *, limit: int = 50) -> list[Mismatch]:
+    """The newest sums that differ."""
+    return list(session.scalars(select(Mismatch).order_by(Mismatch.found_at.desc()).limit(limit)))
+
+
+def sum_states(session: Session, *, limit: int = 30) -> list[LedgerDay]:
+    """The newest closed days, and whether they are summed up and balanced."""
+    return list(session.scalars(select(LedgerDay).order_by(LedgerDay.posting_date.desc()).limit(limit)))

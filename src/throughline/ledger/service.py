@@ -20,31 +20,52 @@ from throughline.ledger.days import (
     close_day,
     day_sums,
     lines_not_summed,
+    mismatches,
     note_late,
     note_mismatches,
     refuse_locked,
+    sum_states,
     sum_up_day,
 )
 from throughline.ledger.entries import EntryDraft, Line, check, credit, debit
 from throughline.ledger.models import DaySummary, JournalEntry, JournalLine
+from throughline.ledger.periods import (
+    LockUnchanged,
+    PeriodActView,
+    PeriodNotClosed,
+    lock_period,
+    locked_through,
+    period_acts,
+    unlock_period,
+)
 
 __all__ = [
     "Balance",
     "DaySums",
     "EntryDraft",
     "Line",
+    "LockUnchanged",
+    "PeriodActView",
     "PeriodLocked",
+    "PeriodNotClosed",
     "PostedEntry",
     "close_day",
     "credit",
     "day_sums",
     "debit",
     "entries",
+    "loan_balances",
+    "lock_period",
+    "locked_through",
+    "mismatches",
     "note_mismatches",
+    "period_acts",
     "post_entry",
     "post_new_entries",
+    "sum_states",
     "sum_up_day",
     "trial_balance",
+    "unlock_period",
 ]
 
 
@@ -237,7 +258,7 @@ def trial_balance(session: Session, *, on: date | None = None) -> list[Balance]:
     if on is not None:
         summed = summed.where(DaySummary.posting_date <= on)
     # One statement, one snapshot: a day that is being summed up counts once.
-    found: Sequence[Row[Any]] = session.execute(union_all(summed, lines_not_summed(on))).all()
+    found: Sequence[Row[str, str, int, int]] = session.execute(union_all(summed, lines_not_summed(on))).all()
     for row in found:
         place = (row.currency, row.account)
         debits, credits = sums.get(place, (0, 0))
@@ -245,4 +266,29 @@ def trial_balance(session: Session, *, on: date | None = None) -> list[Balance]:
     return [
         Balance(account, ROLES[account], currency, *amounts)
         for (currency, account), amounts in sorted(sums.items())
+    ]
+
+
+def loan_balances(session: Session, loan_id: UUID, *, borrower_id: UUID | None = None) -> list[Balance]:
+    """The accounts of one loan: the sums of its lines, all days together."""
+    query = (
+        select(
+            JournalLine.account,
+            JournalEntry.currency,
+            func.sum(JournalLine.debit_minor).label("debit_minor"),
+            func.sum(JournalLine.credit_minor).label("credit_minor"),
+        )
+        .join(
+            JournalEntry,
+            (JournalEntry.borrower_id == JournalLine.borrower_id) & (JournalEntry.id == JournalLine.entry_id),
+        )
+        .where(JournalEntry.source == f"loan:{loan_id}", JournalLine.loan_id == loan_id)
+        .group_by(JournalLine.account, JournalEntry.currency)
+        .order_by(JournalEntry.currency, JournalLine.account)
+    )
+    if borrower_id is not None:
+        query = query.where(JournalEntry.borrower_id == borrower_id)
+    return [
+        Balance(row.account, ROLES[row.account], row.currency, int(row.debit_minor), int(row.credit_minor))
+        for row in session.execute(query)
     ]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import partial
 
 from throughline.kernel import clock
 from throughline.kernel.db import database
 from throughline.kernel.jobs import periodic, task
 from throughline.ledger import service as ledger
-from throughline.lending import cob
+from throughline.lending import cob, sums
 
 
 @periodic("* * * * * */15", "lending.close_of_business")
@@ -32,6 +33,10 @@ def close_chunk(*, business_date: str, nr: int) -> None:
 
 @task(cob.SUM_TASK, queue="batch", max_run_s=1800)
 def sum_up_day(*, posting_date: str) -> None:
-    """Make the ledger's summary of a closed day and check its sums."""
+    """Make the ledger's summary of a closed day, check its sums, and those of a sample of loans."""
     day = date.fromisoformat(posting_date)
     database().run(lambda session: ledger.sum_up_day(session, day, now=clock.now()))
+    ids = database().run(sums.sample)
+    for start in range(0, len(ids), sums.TOGETHER):
+        some = ids[start : start + sums.TOGETHER]
+        database().run(partial(sums.check_loans, ids=some, day=day, now=clock.now()))
