@@ -69,7 +69,7 @@ class TransactionOut(BaseModel):
 
 
 class RunOut(BaseModel):
-    """One run of the close of business."""
+    """One run of the close of business, and how far it is. `steps` counts what each step did, by name."""
 
     model_config = ConfigDict(from_attributes=True)
     business_date: date
@@ -78,6 +78,10 @@ class RunOut(BaseModel):
     finished_at: datetime | None
     loans: int
     failures: int
+    chunks: int
+    chunks_done: int
+    loans_done: int
+    steps: dict[str, int]
 
 
 class BusinessDayOut(BaseModel):

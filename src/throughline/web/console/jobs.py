@@ -14,6 +14,7 @@ from throughline.kernel import clock
 from throughline.kernel.errors import Conflict
 from throughline.kernel.http import Caller, Reading
 from throughline.kernel.i18n import N_
+from throughline.lending import service as lending
 from throughline.web import forms
 from throughline.web.console.common import ConsoleRoute, show, staff_with
 from throughline.web.console.figures import queue_figures
@@ -22,6 +23,7 @@ from throughline.web.forms import Form
 router = APIRouter(route_class=ConsoleRoute)
 
 PAGE = 50
+RUNS = 7
 
 # Newest first. Arguments are ids by the rules of jobs, but only an event's id is needed here.
 _FAILED = text(
@@ -68,6 +70,8 @@ def job_list(
         "jobs.html",
         queue=queue_figures(session),
         rows=rows,
+        runs=lending.cob_runs(session, limit=RUNS),
+        left_behind=lending.cob_failures(session, limit=PAGE),
         state=state,
         may_retry="kernel:write" in caller.scopes,
         before=rows[-1]["id"] if len(found) > PAGE else None,

@@ -38,6 +38,13 @@ _CASES = {
     "report_hold": N_("nothing reported to the credit bureau"),
     "due_date_shift": N_("due date moved"),
 }
+_COB = {
+    "cob:running": N_("running"),
+    "cob:done": N_("done"),
+    "period:lock": N_("locked"),
+    "period:unlock": N_("unlocked"),
+    "cob:done_with_failures": N_("done, loans left behind"),
+}
 _STEPS = {
     "draft": N_("draft"),
     "deciding": N_("being decided"),
@@ -117,7 +124,7 @@ _PURPOSES = {
     "loan_contact": N_("contact about the loan"),
     "marketing": N_("marketing"),
 }
-_WORDS = _LINE | _CASES | _STEPS | _MONEY | _JOBS | _PURPOSES
+_WORDS = _LINE | _CASES | _COB | _STEPS | _MONEY | _JOBS | _PURPOSES
 
 
 def label(code: str | None, locale: str) -> str:
