@@ -106,8 +106,8 @@ def test_a_locked_period_takes_nothing_and_says_so_in_both_languages(session: Se
     assert caught.value.status == 409
     said = [caught.value.document(locale)["detail"] for locale in ("zh-CN", "en")]
     assert said == ["2026-03-01 已锁定", "2026-03-01 is locked"]
+    drafts = [EntryDraft("k", BORROWER, "s", DAY, DAY, "CNY", (debit("bank", 1), credit("bank", 1)))]
     with pytest.raises(service.PeriodLocked):
-        drafts = [EntryDraft("k", BORROWER, "s", DAY, DAY, "CNY", (debit("bank", 1), credit("bank", 1)))]
         service.post_new_entries(session, drafts, now=clock.now())
     _post(session, NEXT)
     with pytest.raises(service.LockUnchanged):

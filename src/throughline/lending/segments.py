@@ -20,13 +20,25 @@ from math import gcd, lcm
 from throughline.kernel.money import Rounding
 from throughline.lending.accrual import Accrued, accrued_to
 from throughline.lending.allocation import Component
-from throughline.lending.history import ChargeKind, EventType, LoanEvent
+from throughline.lending.history import PAYMENTS, AppliesTo, ChargeKind, EventType, LoanEvent
+from throughline.lending.plan import accrued_in
 from throughline.lending.rates import Span, rate_ratio, round_ratio
 from throughline.lending.replay import replay
 from throughline.lending.state import InstallmentState, LoanState, LoanStatus
 from throughline.lending.terms import LoanTerms, OverdueBase, YearBasis
 
 VERSION = 1  # of the rules in this file; plans of another version are derived again
+PLAIN = PAYMENTS | {
+    EventType.DISBURSEMENT,
+    EventType.REVERSAL,
+    EventType.CHARGE,
+    EventType.WAIVE_CHARGE,
+    EventType.UNDO_WAIVER,
+    EventType.VARIATION,
+    EventType.END_VARIATIONS,
+    EventType.REVOKE_VARIATIONS,
+    EventType.DELINQUENCY_RESUME,
+}
 AHEAD_OF_TIME = frozenset({EventType.VARIATION, EventType.END_VARIATIONS})  # may be dated after today
 ONE_DAY = timedelta(days=1)
 REMIND_DAYS = 3
@@ -149,6 +161,8 @@ def accrual_plan(terms: LoanTerms, events: Sequence[LoanEvent], state: LoanState
 
 
 def _derived(events: Sequence[LoanEvent], state: LoanState) -> AccrualPlan:
+    if not _plain(events, state):
+        raise _NoPlan
     valid_from = max(event.value_date for event in events if event.type not in AHEAD_OF_TIME)
     if valid_from > state.as_of:
         raise _NoPlan
@@ -170,6 +184,17 @@ def _derived(events: Sequence[LoanEvent], state: LoanState) -> AccrualPlan:
         fee_limit_minor=sum(row.due[2] for row in state.installments),
         penalty_charged_minor=sum(row.due[3] for row in state.installments) - state.overdue_penalty_minor,
         watch_from=min([*open_from, *pauses], default=None),
+    )
+
+
+def _plain(events: Sequence[LoanEvent], state: LoanState) -> bool:
+    """Whether the history is of the kind that the lines below describe; the rest is replayed night by night."""
+    payouts = sum(one.type is EventType.DISBURSEMENT for one in state.transactions)
+    repeated = AppliesTo.OVERDUE_INSTALLMENT
+    return (
+        payouts == 1
+        and state.terms.rounding.unit_minor == 1
+        and all(one.type in PLAIN and one.charge_rule.applies_to is not repeated for one in events)
     )
 
 
@@ -197,19 +222,20 @@ def _interest(state: LoanState) -> Iterator[Segment]:
     schedule = state.schedule
     if schedule is None:
         raise _NoPlan
+    clock = schedule.clock
     earned, end = 0, state.disbursed_on
     for row in state.installments:
-        if row.additional:
+        planned = row.plan
+        if planned is None or planned.down_payment:
             continue
-        if row.from_date != end:
+        if row.from_date != end or planned.settled:
             raise _NoPlan
-        start_nr = max(row.nr, 1)
-        cuts = {row.from_date, row.due_date, *_edges(schedule.interest_pauses, row.from_date, row.due_date)}
-        cuts |= set(_grid_dates(state, row))
+        cuts = {row.from_date, row.due_date, *_edges(clock.pauses, row.from_date, row.due_date)}
+        cuts |= {one.after for one in planned.stretches} | set(_grid_dates(state, row))
         for low, high in pairwise(sorted(cuts)):
-            done = Fraction(*schedule.grid.between(row.from_date, low, schedule.interest_pauses, start_nr))
-            more = Fraction(*schedule.grid.between(low, high, schedule.interest_pauses, start_nr))
-            n0, n1, d = _line(done * row.opening_minor, more * row.opening_minor / (high - low).days)
+            done = Fraction(*accrued_in(planned, clock, low))
+            more = Fraction(*accrued_in(planned, clock, high)) - done
+            n0, n1, d = _line(done, more / (high - low).days)
             yield Segment(
                 SegmentKind.INTEREST, low, high - ONE_DAY, earned, n0, n1, d, cap_minor=row.accrual_minor
             )
@@ -223,7 +249,7 @@ def _grid_dates(state: LoanState, row: InstallmentState) -> Iterator[date]:
     if state.schedule is None:
         return
     nr = 1
-    while (day := state.schedule.grid.due_on(nr)) < row.due_date:
+    while (day := state.schedule.clock.grid.due_on(nr)) < row.due_date:
         if day > row.from_date:
             yield day
         nr += 1
@@ -272,6 +298,12 @@ def _horizon(state: LoanState, valid_from: date) -> date | None:
     that a leap year may cut: no line describes that, so the plan ends before such a cut.
     """
     rule = state.terms.overdue_interest
+    if state.terms.recalculation.enabled:
+        # Unpaid principal goes on bearing interest after its due date: no line reaches beyond it.
+        due = min((row.due_date for row in state.installments if row.outstanding[0]), default=None)
+        if due is None or due <= valid_from:
+            raise _NoPlan
+        return due
     if rule is None or state.terms.day_count.year is not YearBasis.ACTUAL:
         return None
     until = max(state.as_of, *(row.due_date for row in state.installments)) + AHEAD
