@@ -325,6 +325,7 @@ def test_the_quote_paid_on_its_day_leaves_nothing(
 @given(any_terms())
 @settings(max_examples=300)
 def test_the_residue_sits_in_the_last_installment(terms: LoanTerms) -> None:
+    note(str(terms))
     state = replay(
         terms, [LoanEvent("d", EventType.DISBURSEMENT, PAYOUT, terms.principal_minor)], as_of=PAYOUT
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, field
 from datetime import date
+from functools import lru_cache
 from uuid import UUID
 
 from sqlalchemy import select
@@ -34,10 +36,17 @@ class LoanFile:
     row: LoanRow
     terms: LoanTerms
     events: list[LoanEvent]
+    recorded: dict[str, LoanEventRow] = field(default_factory=dict)  # by idempotency key
+    _newest: tuple[date, int, LoanState] | None = None
 
     def state(self, as_of: date) -> LoanState:
-        """The loan replayed to a day."""
-        return replay(self.terms, self.events, as_of=as_of)
+        """The loan replayed to a day; asked again for the same day and events it is not replayed again."""
+        known = self._newest
+        if known is not None and known[:2] == (as_of, len(self.events)):
+            return known[2]
+        state = replay(self.terms, self.events, as_of=as_of)
+        self._newest = (as_of, len(self.events), state)
+        return state
 
     @property
     def recognised(self) -> Accrued:
@@ -104,13 +113,24 @@ def _file(session: Session, row: LoanRow) -> LoanFile:
         select(LoanEventRow)
         .where(LoanEventRow.borrower_id == row.borrower_id, LoanEventRow.loan_id == row.id)
         .order_by(LoanEventRow.seq)
+    ).all()
+    return LoanFile(
+        row,
+        terms_of(row),
+        [event_of(event) for event in events],
+        {event.idempotency_key: event for event in events},
     )
-    return LoanFile(row, terms_of(row), [event_of(event) for event in events])
 
 
 def terms_of(row: LoanRow) -> LoanTerms:
     """The frozen terms of a loan."""
-    return read_terms(Node("$.terms", row.terms), row.currency)
+    return _terms_of(json.dumps(row.terms, sort_keys=True), row.currency)
+
+
+@lru_cache(maxsize=4_096)
+def _terms_of(document: str, currency: str) -> LoanTerms:
+    """Terms are immutable and read again with every event, so the reading is kept."""
+    return read_terms(Node("$.terms", json.loads(document)), currency)
 
 
 def event_of(row: LoanEventRow) -> LoanEvent:

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.orm import Session
 
 from throughline.kernel.events import publish
@@ -150,6 +150,38 @@ def write_installments(session: Session, loan: LoanRow, state: LoanState) -> Non
     for row in known.values():
         session.delete(row)
     for name, value in standing_values(state).items():
+        setattr(loan, name, value)
+
+
+def write_changed_installments(session: Session, loan: LoanRow, before: LoanState, after: LoanState) -> None:
+    """Bring only those installment rows to a state that differ from the state before.
+
+    A row that is not there means that the cache was dropped or never made: then all are written.
+    """
+    old = {one.nr: one for one in before.installments}
+    new = {one.nr for one in after.installments}
+    changed = [one for one in after.installments if old.get(one.nr) != one]
+    if new != set(old) or not changed:
+        write_installments(session, loan, after)
+        return
+    table = InstallmentRow.__table__
+    rows = session.connection().execute(
+        update(InstallmentRow)
+        .where(
+            table.c.borrower_id == bindparam("of_borrower"),
+            table.c.loan_id == bindparam("of_loan"),
+            table.c.nr == bindparam("of_nr"),
+        )
+        .values({name: bindparam(name) for name in installment_values(changed[0])}),
+        [
+            {"of_borrower": loan.borrower_id, "of_loan": loan.id, "of_nr": one.nr, **installment_values(one)}
+            for one in changed
+        ],
+    )
+    if rows.rowcount != len(changed):
+        write_installments(session, loan, after)
+        return
+    for name, value in standing_values(after).items():
         setattr(loan, name, value)
 
 

@@ -417,6 +417,7 @@ def calculate(
             for one in stretches:
                 numerator, denominator = clock.factor(row, one.after, one.through)
                 owed += Fraction(one.balance_minor * numerator, denominator)
+            owed = max(owed, Fraction(0))  # a shown balance may be repaid before the exact one
             accrual = round_to(owed.numerator, owed.denominator, mode, unit)
             if exact:
                 drift += owed - accrual

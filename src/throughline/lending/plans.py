@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import delete
+from sqlalchemy import Table, delete
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -38,7 +38,9 @@ def write_plan(session: Session, file: LoanFile, state: LoanState) -> AccrualPla
         .on_conflict_do_update(index_elements=["borrower_id", "loan_id"], set_=head)
     )
     if plan is not None:
-        session.execute(insert(AccrualSegmentRow), segment_values(plan, file.row.borrower_id, file.row.id))
+        # On the table, not the class: that would send rows with other NULLs as other statements.
+        table = cast(Table, AccrualSegmentRow.__table__)
+        session.execute(insert(table), segment_values(plan, file.row.borrower_id, file.row.id))
     return plan
 
 

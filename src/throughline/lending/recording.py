@@ -162,7 +162,7 @@ def record_event(session: Session, loan_id: UUID, new: NewEvent, *, now: datetim
     """
     file = locked_loan(session, loan_id)
     fingerprint = fingerprint_of(new)
-    known = _recorded(session, file.row, new.idempotency_key)
+    known = file.recorded.get(new.idempotency_key)
     if known is not None:
         if known.request_hash != fingerprint:
             raise EventKeyReused
@@ -213,16 +213,6 @@ def fingerprint_of(new: NewEvent) -> bytes:
         "external_id": new.external_id,
     }
     return hashlib.sha256(rfc8785.dumps(document)).digest()
-
-
-def _recorded(session: Session, loan: LoanRow, key: str) -> LoanEventRow | None:
-    return session.scalars(
-        select(LoanEventRow).where(
-            LoanEventRow.borrower_id == loan.borrower_id,
-            LoanEventRow.loan_id == loan.id,
-            LoanEventRow.idempotency_key == key,
-        )
-    ).one_or_none()
 
 
 def _receipt_of(file: LoanFile, row: LoanEventRow) -> EventReceipt:

@@ -223,8 +223,7 @@ class Walk:
                 row.nr, row.from_date = last.nr + 1, last.due_date
                 self.rows.append(row)
             else:
-                for charge in row.charges:
-                    self._attach(charge)
+                next(one for one in self.rows if one.due_date >= row.due_date).take_over(row)
         if first_time:
             for charge in self.charges:
                 self._attach(charge)

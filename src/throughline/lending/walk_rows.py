@@ -104,6 +104,19 @@ class Row:
             )
             self.plan.credited = self.credited[PRINCIPAL]
 
+    def take_over(self, other: Row) -> None:
+        """Become the place of another row, with its charges and all that was paid on them."""
+        other.nr = self.nr
+        self.charges = sorted([*self.charges, *other.charges], key=lambda charge: charge.due_date)
+        for part in range(4):
+            self.paid[part] += other.paid[part]
+            self.waived[part] += other.waived[part]
+            self.lost[part] += other.lost[part]
+            self.credited[part] += other.credited[part]
+        self.in_advance += other.in_advance
+        self.late += other.late
+        self.met_on = None
+
     def settle(self, component: Component, amount: int, on: date) -> None:
         """Money on one component."""
         self.paid[component] += amount

@@ -21,19 +21,20 @@ from throughline.ledger import service as ledger
 from throughline.ledger.entries import Line
 from throughline.lending import events as published
 from throughline.lending.account import LoanFile
-from throughline.lending.books import earned_by, plan_entries
+from throughline.lending.accrual import Accrued
+from throughline.lending.books import EntryPlan, earned_by, plan_entries
 from throughline.lending.cache import (
+    planned,
+    write_changed_installments,
     write_delinquency,
-    write_installments,
     write_schedule,
     write_transactions,
 )
-from throughline.lending.checks import HistoryError, check
+from throughline.lending.checks import HistoryError, check, check_state
 from throughline.lending.event_json import payload_of
-from throughline.lending.history import EventType, LoanEvent
+from throughline.lending.history import PAYMENTS, PLAN_CHANGES, EventType, LoanEvent
 from throughline.lending.models import LoanEventRow
 from throughline.lending.periods import ScheduleError
-from throughline.lending.plans import write_plan
 from throughline.lending.state import LoanState, LoanStatus
 
 ONE_DAY = timedelta(days=1)
@@ -89,21 +90,52 @@ def append(
     as_of = max(clock.local_date(now, file.row.zone), posting_date)
     before, known = file.state(as_of), list(file.events)
     for event in new:
-        _check(file, event, as_of)
+        _check(file, before, event, as_of)
         file.events.append(event)
     after = _replayed(file, as_of)
     through = file.row.cob_through
     if after.status is LoanStatus.ACTIVE and before.status is not LoanStatus.ACTIVE:
         # A loan that becomes active (again) has no days to close one by one: its income by date is posted at once.
         through = posting_date - ONE_DAY
+    earned_before, earned_after = _earned(file, known, new, through)
     plan = plan_entries(
         before,
         after,
         recognised=file.recognised,
-        earned_before=earned_by(file.terms, known, through),
-        earned_after=earned_by(file.terms, file.events, through),
+        earned_before=earned_before,
+        earned_after=earned_after,
         loan_id=file.row.id,
     )
+    with session.no_autoflush:  # one flush at the end: the loan's row is updated once
+        return _written(
+            session,
+            file,
+            new,
+            origin,
+            before,
+            after,
+            plan,
+            through,
+            posting_date=posting_date,
+            reason=reason,
+            now=now,
+        )
+
+
+def _written(
+    session: Session,
+    file: LoanFile,
+    new: Sequence[LoanEvent],
+    origin: Origin,
+    before: LoanState,
+    after: LoanState,
+    plan: EntryPlan,
+    through: date | None,
+    *,
+    posting_date: date,
+    reason: str,
+    now: datetime,
+) -> Appended:
     rows = _store(session, file, new, origin, posting_date, now)
     head = rows[0]
     _post(session, file, f"loan-event:{head.id}", plan.event_lines, head.value_date, posting_date, now)
@@ -111,25 +143,40 @@ def append(
         session, file, f"loan-event:{head.id}:accrual", plan.accrual_lines, head.value_date, posting_date, now
     )
     file.recognised, file.row.cob_through = plan.recognised, through
+    write_changed_installments(session, file.row, before, after)
+    if before.schedule is None or planned(before) != planned(after):
+        write_schedule(session, file.row, after, reason=reason)
+    write_delinquency(session, file.row, after, on=posting_date, now=now)
     transactions = write_transactions(
         session, file, before, after, made_by=head.id, posting_date=posting_date
     )
-    write_installments(session, file.row, after)
-    write_schedule(session, file.row, after, reason=reason)
-    write_delinquency(session, file.row, after, on=posting_date, now=now)
-    write_plan(session, file, after)
     session.flush()
     _publish_status(session, file, before, after)
     return Appended(before, after, rows, transactions)
 
 
-def _check(file: LoanFile, event: LoanEvent, as_of: date) -> None:
+def _earned(
+    file: LoanFile, known: Sequence[LoanEvent], new: Sequence[LoanEvent], through: date | None
+) -> tuple[Accrued, Accrued]:
+    """Income by the last closed day without and with the new events.
+
+    Money that moves on the open day changes nothing before it: then neither has to be worked out.
+    """
+    if through == file.row.cob_through and all(
+        event.type in PAYMENTS and through is not None and event.value_date > through for event in new
+    ):
+        return Accrued(), Accrued()
+    return earned_by(file.terms, known, through), earned_by(file.terms, file.events, through)
+
+
+def _check(file: LoanFile, before: LoanState, event: LoanEvent, as_of: date) -> None:
     try:
         check(file.terms, file.events, event)
+        check_state(before, event)
     except HistoryError as error:
         raise EventRefused(error.detail, field=error.field, reason=error.code, **error.params) from error
     # A pause may be granted ahead, and so may its last day be set ahead (the days to catch up).
-    ahead = event.variation is not None or event.type is EventType.END_VARIATIONS
+    ahead = event.variation is not None or event.type in {EventType.END_VARIATIONS, *PLAN_CHANGES}
     if not ahead and event.value_date > as_of:
         raise EventRefused(N_("The value date lies in the future"), field="value_date")
 
@@ -176,7 +223,6 @@ def _store(
         )
         session.add(row)
         rows.append(row)
-    session.flush()
     return tuple(rows)
 
 
