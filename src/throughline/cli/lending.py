@@ -6,9 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
+from throughline.cli import schedules
 from throughline.cli.batch import Document, WrongInput, run
 
 app = typer.Typer(no_args_is_help=True)
+app.command()(schedules.schedules)
 
 
 @app.callback()

@@ -104,7 +104,8 @@ class Node:
             value = Decimal(text)
         except InvalidOperation:
             value = Decimal("NaN")
-        if not value.is_finite() or len(text) > 30:
+        # 1e-999999 is short as a text and a megabyte as a ratio: every step of a loan would take seconds.
+        if not value.is_finite() or len(text) > 30 or abs(value.adjusted()) > 30:
             raise InputError(self.at(name), 'expected a decimal text such as "12.5"')
         return value
 

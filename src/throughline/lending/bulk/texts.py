@@ -22,7 +22,7 @@ def rate(text: str) -> tuple[int, int]:
         return 0, 0
     if len(text) > _MAX_TEXT or not value.is_finite() or not 0 <= value <= MAX_RATE_PERCENT:
         return 0, 0
-    if value.adjusted() < -_MAX_TEXT:  # 1e-999999 as a ratio would take a megabyte
+    if abs(value.adjusted()) > _MAX_TEXT:  # refused when it is read: 1e-999999 is a megabyte as a ratio
         return 0, 0
     numerator, denominator = rate_ratio(value)
     return (numerator, denominator) if max(numerator, denominator) < _MAX_RATIO else (0, 0)
@@ -42,11 +42,12 @@ def day(text: str) -> int:
 def minor(text: str, digits: int) -> int:
     """Minor units of a decimal text such as "1234.50"; -1 for what is not plain."""
     whole, _, fraction = text.partition(".")
-    if not text.isascii() or not whole.isdigit() or len(text) > _MAX_TEXT or len(fraction) > digits:
+    if not text.isascii() or not whole.isdigit() or len(text) > _MAX_TEXT:
         return -1
     if fraction:
-        if not fraction.isdigit():
+        if not fraction.isdigit() or fraction[digits:].strip("0"):
             return -1
+        fraction = fraction[:digits]
         whole += fraction
     elif whole != text:  # "12."
         return -1
