@@ -50,8 +50,14 @@ def a_loan(chance: random.Random, currency: str) -> Cells:
     exponent = chance.choice([1, 2, 4, 6, 6, 6, 7, 9, 12])
     minor = chance.choice([chance.randint(1, 10**exponent), 10**exponent, 12 * 10 ** (exponent - 1)])
     rate = chance.choice(
-        ["0", "12", "12.00", "24", "36", f"{chance.uniform(0, 36):.2f}", f"{chance.uniform(0, 36):.4f}"]
-        + ["3.141592653589", f"{chance.uniform(36, 1000):.1f}", "1000", "0.0001"]
+        [
+            *("0", "12", "12.00", "24", "36", "1000", "0.0001", "3.141592653589"),
+            *(
+                f"{chance.uniform(0, 36):.2f}",
+                f"{chance.uniform(0, 36):.4f}",
+                f"{chance.uniform(36, 1000):.1f}",
+            ),
+        ]
     )
     payout = date(2020, 1, 1) + timedelta(days=chance.randint(0, 3000))
     if chance.random() < 0.2:
@@ -109,7 +115,7 @@ def at_once(loans: Loans) -> tuple[list[Row], list[int]]:
     return made, [one.number for one in problems]
 
 
-@pytest.fixture()
+@pytest.fixture
 def computed_alone(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the loans that did not go through the arrays, as they come."""
     names: list[str] = []

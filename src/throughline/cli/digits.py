@@ -17,6 +17,7 @@ Bytes = npt.NDArray[np.uint8]
 
 _GROUP = 10_000  # four decimal digits, one machine word of ASCII
 _MAX_FRACTION = 4  # digits after the point of any currency
+_MAX_TABLE_DAYS = 100_000  # some 270 years, a megabyte; farther dates are rare enough to be made anew
 _EPOCH = date(1970, 1, 1).toordinal()
 
 
@@ -74,7 +75,7 @@ def amounts(minor: Ints, digits: Ints) -> list[npt.NDArray[np.generic]]:
 
 
 class Days:
-    """Dates by ordinal. The table grows to the days that were asked for."""
+    """Dates by ordinal, from a table that grows to the days that were asked for."""
 
     def __init__(self) -> None:
         self._first = self._end = date(2026, 1, 1).toordinal()
@@ -82,13 +83,21 @@ class Days:
 
     def fields(self, ordinals: Ints) -> list[npt.NDArray[np.generic]]:
         """ISO dates, ten bytes each."""
-        if len(ordinals):
-            first, end = int(ordinals.min()), int(ordinals.max()) + 1
-            if first < self._first or end > self._end:
-                self._first, self._end = min(first, self._first), max(end, self._end)
-                days = np.arange(self._first - _EPOCH, self._end - _EPOCH).astype("datetime64[D]")
-                self._words = np.datetime_as_string(days).astype("S10")
-        return [self._words[ordinals - self._first]]
+        if not len(ordinals):
+            return [np.empty(0, "S10")]
+        first = min(int(ordinals.min()), self._first)
+        end = max(int(ordinals.max()) + 1, self._end)
+        if end - first > _MAX_TABLE_DAYS:
+            days, places = np.unique(ordinals, return_inverse=True)
+            return [_iso(days)[places]]
+        if (first, end) != (self._first, self._end):
+            self._first, self._end = first, end
+            self._words = _iso(np.arange(first, end))
+        return [self._words[ordinals - first]]
+
+
+def _iso(ordinals: Ints) -> npt.NDArray[np.bytes_]:
+    return np.datetime_as_string((ordinals - _EPOCH).astype("datetime64[D]")).astype("S10")
 
 
 def side_by_side(columns: list[list[npt.NDArray[np.generic]] | bytes], rows: int) -> Bytes:

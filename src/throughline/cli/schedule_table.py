@@ -75,9 +75,7 @@ def _quoted(ids: Sequence[str]) -> list[bytes]:
     if _NEEDS_QUOTES.isdisjoint("".join(ids)):
         return [name.encode() for name in ids]
     return [
-        name.encode()
-        if _NEEDS_QUOTES.isdisjoint(name)
-        else b'"' + name.replace('"', '""').encode() + b'"'
+        name.encode() if _NEEDS_QUOTES.isdisjoint(name) else b'"' + name.replace('"', '""').encode() + b'"'
         for name in ids
     ]
 

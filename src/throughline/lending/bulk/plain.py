@@ -111,8 +111,6 @@ def _on_the_list(currency: str, cells: dict[str, str]) -> bool:
 
 
 def _structure(terms: LoanTerms) -> Structure | None:
-    if terms.amortization not in {Amortization.EQUAL_INSTALLMENTS, Amortization.EQUAL_PRINCIPAL}:
-        return None
     if terms.rounding.installment_multiple_minor > MAX_MULTIPLE_MINOR:
         return None
     return Structure(

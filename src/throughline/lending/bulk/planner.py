@@ -157,22 +157,15 @@ class Planner:
         by_one = np.ones(size, np.bool_)
         groups = []
         order = np.argsort(codes, kind="stable")
-        for at in np.split(order, np.flatnonzero(np.diff(codes[order])) + 1):
-            structure, at = self._structures[codes[at[0]]], at[readable[at]]
+        for alike in np.split(order, np.flatnonzero(np.diff(codes[order])) + 1):
+            structure = self._structures[codes[alike[0]]] if size else None
+            at = alike[readable[alike]]
             if structure is None or len(at) < FEW:
                 continue
-            due = dates.due_dates(structure, payout[at], first_due[at])
-            share = dates.shares(structure, payout[at], first_due[at], due)
             rate = numerator[at], denominator[at]
-            small = arrays.small_enough(principal[at], rate, share)
-            if not small.all():
-                at, due, share = at[small], due[:, small], (share[0][:, small], share[1][:, small])
-                rate = numerator[at], denominator[at]
-            rows, sure = arrays.plan(structure, principal[at], arrays.factors_of(rate, share))
-            if not sure.all():
-                at, due, rows = at[sure], due[:, sure], rows.of(sure)
-            by_one[at] = False
-            groups.append(_Group(at, structure, due, rows))
+            group = _group(structure, at, principal[at], rate, payout[at], first_due[at])
+            by_one[group.at] = False
+            groups.append(group)
         return groups, by_one
 
     def _principals(self, loans: Loans, codes: Ints) -> Ints:
@@ -185,6 +178,23 @@ class Planner:
             ],
             np.int64,
         )
+
+
+def _group(
+    structure: Structure, at: Ints, principal: Ints, rate: tuple[Ints, Ints], payout: Ints, first_due: Ints
+) -> _Group:
+    """Those of the loans `at` which the arrays are sure of."""
+    due = dates.due_dates(structure, payout, first_due)
+    share = dates.shares(structure, payout, first_due, due)
+    small = arrays.small_enough(principal, rate, share)
+    if not small.all():
+        at, due, principal = at[small], due[:, small], principal[small]
+        rate = rate[0][small], rate[1][small]
+        share = share[0][:, small], share[1][:, small]
+    rows, sure = arrays.plan(structure, principal, arrays.factors_of(rate, share))
+    if not sure.all():
+        at, due, rows = at[sure], due[:, sure], rows.of(sure)
+    return _Group(at, structure, due, rows)
 
 
 def _read(known: dict[str, T], cells: Sequence[str], parse: Callable[[str], T]) -> list[T]:
@@ -217,9 +227,7 @@ def schedule_of(loans: Loans, at: int) -> Sequence[Installment]:
     return made
 
 
-def _put_together(
-    loans: Loans, groups: Sequence[_Group], alone: dict[int, Sequence[Installment]]
-) -> Planned:
+def _put_together(loans: Loans, groups: Sequence[_Group], alone: dict[int, Sequence[Installment]]) -> Planned:
     counts = np.zeros(len(loans), np.int64)
     digits = np.zeros(len(loans), np.int64)
     for group in groups:
