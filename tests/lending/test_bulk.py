@@ -249,3 +249,24 @@ def test_documents_have_the_types_of_their_fields() -> None:
         "interest_recalculation": {"enabled": True},
         "allocation_order": ["due.fee"],
     }
+
+
+ODD = ["", "0", "-1", "1e5", "NaN", "Infinity", " 12", "1_0", "２", "12.", ".5", "true", "[]", "{}", "[1]", "null", "x" * 300]  # fmt: skip
+
+
+@given(st.data())
+def test_no_text_breaks_the_run(data: st.DataObject) -> None:
+    """Each row gets a schedule or a problem, whatever stands in its cells."""
+    names = data.draw(st.lists(st.sampled_from(sorted(COLUMNS)), min_size=1, max_size=4, unique=True))
+    good = {
+        "installments": "3",
+        "principal": "1200",
+        "annual_rate_percent": "12",
+        "expected_disbursement_date": "2026-01-31",
+    }
+    texts = st.sampled_from([*ODD, "12", "9999-12-31", "0001-01-01", "20260228"]) | st.text(max_size=20)
+    rows = [("CNY", good | {name: data.draw(texts) for name in names}) for _ in range(4)]
+    loans = table(rows * planner.FEW)
+    made, numbers = at_once(loans)
+    assert (made, sorted(numbers)) == one_by_one(loans)
+    assert len({row[0] for row in made}) + len(numbers) == len(loans)

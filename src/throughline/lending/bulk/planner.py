@@ -216,7 +216,7 @@ def schedule_of(loans: Loans, at: int) -> Sequence[Installment]:
     except ScheduleError as error:
         column = "installment_amount" if error.code == "installment_too_small" else "first_due_date"
         raise InputError(column, str(error)) from None
-    except (ValueError, OverflowError):
+    except (ValueError, ArithmeticError):
         # `date` ends with the year 9999.
         raise InputError("installments", "expected due dates that a calendar has") from None
     for row in made:
