@@ -11,17 +11,16 @@ INSERT ... SELECT and UPDATE, in as many transactions, and does nothing else. Ta
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import os
 import random
-import resource
 import subprocess
 import sys
 import time
 from datetime import date, datetime, timedelta
 from datetime import time as time_of_day
 from decimal import Decimal
+from pathlib import Path
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
@@ -29,9 +28,10 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 from support.installation import fresh
 
-from throughline.kernel import clock, jobs, rooms
-from throughline.kernel.db import Database, database
+from throughline.kernel import clock
+from throughline.kernel.db import Database
 from throughline.kernel.settings import settings
+from throughline.ledger import service as ledger
 from throughline.lending import cob
 from throughline.lending import service as lending
 
@@ -45,6 +45,19 @@ COPY_TABLES = {
     "lending_accrual_plan": ("loan_id",),
     "lending_accrual_segment": ("loan_id",),
 }
+
+# The journal comes along: the nightly check compares it with a replay.
+ENTRY_ID = "CAST(md5(concat(e.id, c.loan_id)) AS uuid)"
+OLD_ENTRIES = """FROM bench_copy c JOIN ledger_entry e ON e.borrower_id = c.old_borrower
+  AND e.source = concat('loan', chr(58), c.old_loan)"""
+COPY_ENTRIES = f"""
+    INSERT INTO ledger_entry (borrower_id, id, key, source, value_date, posting_date, currency, recorded_at)
+    SELECT c.borrower_id, {ENTRY_ID}, e.key, concat('loan', chr(58), c.loan_id), e.value_date, e.posting_date,
+      e.currency, e.recorded_at {OLD_ENTRIES}"""
+COPY_LINES = f"""
+    INSERT INTO ledger_line (borrower_id, entry_id, nr, account, debit_minor, credit_minor, loan_id)
+    SELECT c.borrower_id, {ENTRY_ID}, l.nr, l.account, l.debit_minor, l.credit_minor, c.loan_id {OLD_ENTRIES}
+    JOIN ledger_line l ON l.borrower_id = e.borrower_id AND l.entry_id = e.id"""
 
 
 def noon(day: date) -> datetime:
@@ -131,6 +144,8 @@ def multiply(where: Database, loans: int) -> None:
                     f"ON t.borrower_id = c.old_borrower AND t.{loan_column} = c.old_loan ORDER BY c.loan_id"
                 )
             )
+        session.execute(text(COPY_ENTRIES))
+        session.execute(text(COPY_LINES))
         for table in reversed(COPY_TABLES):
             loan_column = "id" if table == "lending_loan" else "loan_id"
             if table != "lending_loan":
@@ -146,50 +161,50 @@ def multiply(where: Database, loans: int) -> None:
         connection.execute(text("CHECKPOINT"))
 
 
-def work(until: date) -> None:
-    """A worker process: the batch queue, until the business day is reached."""
-    rooms.load_all()
-
-    async def run() -> None:
-        connector = jobs.worker_connector(database().url, pool_size=4)
-        with jobs.app.replace_connector(connector) as app:
-            async with app.open_async():
-                while True:
-                    await app.run_worker_async(
-                        queues=["batch"],
-                        wait=False,
-                        concurrency=1,
-                        listen_notify=False,
-                        install_signal_handlers=False,
-                        delete_jobs="successful",
-                        fetch_job_polling_interval=0.2,
-                    )
-                    with database().transaction() as session:
-                        if lending.business_date(session) >= until:
-                            return
-                    await asyncio.sleep(0.1)
-
-    asyncio.run(run())
-    print(json.dumps({"rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}))
-
-
 def close(where: Database, today: date, days: int) -> tuple[float, list[int]]:
     """Seconds to close so many days with two workers, and the peak memory of each in MB."""
+    started_workers = [
+        subprocess.Popen(
+            [
+                sys.executable,
+                "-c",
+                "from throughline.kernel import worker; worker.run(['batch'], concurrency=1)",
+            ]
+        )
+        for _ in range(2)
+    ]
+    while len(list((settings().home / "run").glob("worker-*"))) < len(started_workers):
+        time.sleep(0.1)
     clock.move_demo_forward(noon(today + timedelta(days=days)) - clock.now())
     started = time.perf_counter()
     with where.transaction() as session:
         cob.start_due_run(session, now=clock.now())
-    until = (today + timedelta(days=days)).isoformat()
-    workers = [
-        subprocess.Popen([sys.executable, __file__, "--worker", until], stdout=subprocess.PIPE)
-        for _ in range(2)
-    ]
-    outs = [worker.communicate()[0] for worker in workers]
+    until = today + timedelta(days=days)
+    while True:
+        with where.transaction() as session:
+            waiting = session.scalars(
+                text(
+                    "SELECT count(*) FROM procrastinate_jobs WHERE queue_name = 'batch' AND status IN ('todo', 'doing')"
+                )
+            ).one()
+            # The sums of the last day belong to it.
+            if lending.business_date(session) >= until and not waiting:
+                break
+        time.sleep(0.1)
     spent_s = time.perf_counter() - started
+    peaks = [_peak_mb(one.pid) for one in started_workers]
+    for one in started_workers:
+        one.terminate()
+        one.wait()
     with where.transaction() as session:
-        if lending.business_date(session).isoformat() != until or lending.cob_failures(session):
+        if lending.cob_failures(session) or ledger.mismatches(session):
             raise RuntimeError("not a clean run")
-    return spent_s, [json.loads(out)["rss_mb"] for out in outs]
+    return spent_s, peaks
+
+
+def _peak_mb(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    return next(int(line.split()[1]) // 1024 for line in status.splitlines() if line.startswith("VmHWM"))
 
 
 def ceiling(where: Database, loans: int) -> float:
@@ -273,12 +288,8 @@ def main() -> None:
     parser.add_argument("--loans", type=int, default=100_000)
     parser.add_argument("--catch-up-loans", type=int, default=1_000)
     parser.add_argument("--catch-up-days", type=int, default=700)
-    parser.add_argument("--worker", type=date.fromisoformat)
     given = parser.parse_args()
     os.environ["THROUGHLINE_DEMO"] = "1"  # business time can be moved
-    if given.worker:
-        work(given.worker)
-        return
     found: dict[str, object] = {}
     if given.loans:
         found["night"] = nights(given.loans)

@@ -124,14 +124,11 @@ def note_mismatches(
     session: Session, day: date, sums: Iterable[tuple[str, int, int]], *, now: datetime
 ) -> int:
     """Note sums (subject, expected, found) that differ, and alarm; what agrees again is forgotten."""
-    wrong = 0
+    wrong = []
     for subject, expected, found in sums:
         session.execute(delete(Mismatch).where(Mismatch.posting_date == day, Mismatch.subject == subject))
         if expected != found:
-            wrong += 1
-            log.error(
-                "sums of the books differ", day=str(day), subject=subject, expected=expected, found=found
-            )
+            wrong.append(subject)
             session.add(
                 Mismatch(
                     posting_date=day,
@@ -142,7 +139,9 @@ def note_mismatches(
                 )
             )
     session.flush()
-    return wrong
+    if wrong:
+        log.error("sums of the books differ", day=str(day), count=len(wrong), first=wrong[0])
+    return len(wrong)
 
 
 def day_sums(

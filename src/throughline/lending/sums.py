@@ -36,12 +36,12 @@ def sample(session: Session, *, size: int = SAMPLE) -> list[UUID]:
 
 def check_loans(session: Session, ids: list[UUID], day: date, *, now: datetime) -> int:
     """Compare the journal of loans with their replay; a difference is noted and alarms. Returns how many."""
-    wrong = 0
+    found: list[tuple[str, int, int]] = []
     for loan_id in sorted(ids):
         file = lock_loan(session, loan_id, skip_locked=True)
         if file is not None:
-            wrong += ledger.note_mismatches(session, day, _differences(session, file), now=now)
-    return wrong
+            found += _differences(session, file)
+    return ledger.note_mismatches(session, day, found, now=now)
 
 
 def _differences(session: Session, file: LoanFile) -> list[tuple[str, int, int]]:
