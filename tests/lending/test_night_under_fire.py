@@ -42,7 +42,8 @@ from throughline.lending import cob
 rooms.load_all()
 at, chunk = datetime.fromisoformat(sys.argv[1]), int(sys.argv[2])
 cob.CHUNK_LOANS, cob.SET_LOANS, cob.COMMIT_LOANS, cob.HELP_S = chunk, 7, 3, 0
-cob.clock = type("Then", (), {"now": staticmethod(lambda: at), "local_date": staticmethod(cob.clock.local_date)})
+cob.clock = type("Then", (), {"now": staticmethod(lambda: at), "real_now": staticmethod(cob.clock.real_now),
+  "local_date": staticmethod(cob.clock.local_date)})
 
 def run():
     where = database()

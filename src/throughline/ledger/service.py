@@ -12,6 +12,7 @@ from sqlalchemy import Row, func, select, text, tuple_, union_all
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from throughline.kernel.db import array
 from throughline.kernel.ids import new_id
 from throughline.ledger.accounts import ROLES, Nature
 from throughline.ledger.days import (
@@ -167,8 +168,8 @@ def post_new_entries(session: Session, drafts: Sequence[EntryDraft], *, now: dat
             note_late(session, [(head[0], head[1], head[5]) for head in heads if head[5] in late])
 
 
-def _columns(prefix: str, rows: Sequence[tuple[Any, ...]], width: int) -> dict[str, list[Any]]:
-    return {f"{prefix}{nr}": [row[nr] for row in rows] for nr in range(width)}
+def _columns(prefix: str, rows: Sequence[tuple[Any, ...]], width: int) -> dict[str, str]:
+    return {f"{prefix}{nr}": array(row[nr] for row in rows) for nr in range(width)}
 
 
 _NEW_ENTRIES = text(

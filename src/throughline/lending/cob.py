@@ -41,6 +41,7 @@ SET_LOANS = 1_000  # in one transaction by SQL: about a tenth of a second
 COMMIT_LOANS = 25  # in one transaction by replay; a request that meets a chunk waits for at most so many
 HOLD_S = 0.5  # loans that lag by many days are let go after so long
 HELP_S = 60
+RESCUE_AFTER = timedelta(seconds=30)
 CHUNK_TASK = "lending.close_chunk"
 RUN_TASK = "lending.close_of_business_now"
 SUM_TASK = "lending.sum_up_day"
@@ -66,7 +67,12 @@ def start_due_run(session: Session, *, now: datetime) -> date | None:
     return day.open_day
 
 
-def _create_run(session: Session, day: date, now: datetime) -> int:
+def catching_up(session: Session, *, now: datetime) -> bool:
+    """Whether the open business day is over already, so that another close follows at once."""
+    return clock.local_date(now, settings().zone) > business_date(session)
+
+
+def _create_run(session: Session, day: date, now: datetime, *, follows: bool = False) -> int:
     """Cut the open loans into chunks, numbered from 0, and defer a job for each; returns how many."""
     session.add(
         CobRunRow(
@@ -116,7 +122,10 @@ def _create_run(session: Session, day: date, now: datetime) -> int:
         for nr, stretch in stretches.items()
     )
     session.flush()
-    _defer_chunks(session, day, list(stretches))
+    # The only chunk of a day that follows another at once is taken by whoever closed that one; its job is for
+    # the case that they die.
+    alone = follows and len(stretches) == 1
+    _defer_chunks(session, day, list(stretches), at=clock.real_now() + RESCUE_AFTER if alone else None)
     return len(stretches)
 
 
@@ -128,11 +137,9 @@ def _open(day: date) -> ColumnElement[bool]:
     )
 
 
-def _defer_chunks(session: Session, day: date, numbers: Sequence[int]) -> None:
-    defer_many(
-        session,
-        [NewJob(CHUNK_TASK, {"business_date": day.isoformat(), "nr": nr}, queue="batch") for nr in numbers],
-    )
+def _defer_chunks(session: Session, day: date, numbers: Sequence[int], *, at: datetime | None = None) -> None:
+    args = [{"business_date": day.isoformat(), "nr": nr} for nr in numbers]
+    defer_many(session, [NewJob(CHUNK_TASK, one, queue="batch", at=at) for one in args])
 
 
 def _defer_lost(session: Session, day: date, now: datetime) -> None:
@@ -163,7 +170,8 @@ def close_chunk(database: Database, day: date, nr: int) -> None:
     while chunk is not None:
         _work_off(database, *chunk)
         chunk = database.run(partial(_finish_chunk, day=chunk[0], nr=chunk[1], now=clock.now()))
-        if time.monotonic() > until:
+        if chunk is not None and time.monotonic() > until:
+            database.run(partial(_defer_chunks, day=chunk[0], numbers=[chunk[1]]))
             return
 
 
@@ -365,4 +373,4 @@ def _finish_if_done(session: Session, day: date, *, now: datetime) -> tuple[date
     defer(session, SUM_TASK, {"posting_date": day.isoformat()}, queue="batch")
     if clock.local_date(now, settings().zone) <= row.open_day:
         return None
-    return row.open_day, _create_run(session, row.open_day, now)
+    return row.open_day, _create_run(session, row.open_day, now, follows=True)

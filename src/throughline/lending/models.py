@@ -159,12 +159,7 @@ class InstallmentRow(Base):
     __tablename__ = "lending_installment"
     __table_args__ = (
         _of_loan(),
-        Index(
-            "ix_lending_installment_due",
-            "borrower_id",
-            "due_date",
-            postgresql_where=text("outstanding_minor > 0"),
-        ),
+        Index("ix_lending_installment_due", "borrower_id", "due_date"),
     )
 
     borrower_id: Mapped[UUID] = mapped_column(primary_key=True)

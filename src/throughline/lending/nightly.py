@@ -17,6 +17,7 @@ from uuid import UUID
 from sqlalchemy import Row, insert, text
 from sqlalchemy.orm import Session
 
+from throughline.kernel.db import array
 from throughline.kernel.events import AggregateEvent, publish_many
 from throughline.ledger import service as ledger
 from throughline.lending import events as published
@@ -164,12 +165,11 @@ def keep(session: Session, loans: Iterable[OpenLoan]) -> None:
     session.execute(
         _KEEP,
         {
-            "borrowers": [one.owner.borrower_id for one in rows],
-            "loans": [one.owner.loan_id for one in rows],
-            "through": [one.cob_through for one in rows],
-            "interest": [one.known.interest_minor for one in rows],
-            "fee": [one.known.fee_minor for one in rows],
-            "penalty": [one.known.penalty_minor for one in rows],
+            **_keys(rows),
+            "through": array(one.cob_through for one in rows),
+            "interest": array(one.known.interest_minor for one in rows),
+            "fee": array(one.known.fee_minor for one in rows),
+            "penalty": array(one.known.penalty_minor for one in rows),
         },
     )
 
@@ -196,9 +196,12 @@ def by_index(session: Session) -> None:
     )
 
 
-def _keys(loans: Iterable[OpenLoan]) -> dict[str, list[UUID]]:
+def _keys(loans: Iterable[OpenLoan]) -> dict[str, str]:
     rows = [one.owner for one in loans]
-    return {"borrowers": [one.borrower_id for one in rows], "loans": [one.loan_id for one in rows]}
+    return {
+        "borrowers": array(one.borrower_id for one in rows),
+        "loans": array(one.loan_id for one in rows),
+    }
 
 
 # --- income -----------------------------------------------------------------------------------------
@@ -407,7 +410,7 @@ class _Ageing:
     def write(self, session: Session) -> None:
         """What has changed, in one statement for each table."""
         if self.changed:
-            columns = {f"c{nr}": [row[nr] for row in self.changed] for nr in range(9)}
+            columns = {f"c{nr}": array(row[nr] for row in self.changed) for nr in range(9)}
             session.execute(_AGE, {**columns, "day": self.day})
         if self.history:
             session.execute(insert(DelinquencyHistoryRow), self.history)

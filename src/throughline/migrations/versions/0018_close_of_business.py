@@ -63,10 +63,17 @@ END $$
 STORAGE = (
     "ALTER TABLE lending_loan SET (fillfactor = 80, toast_tuple_target = 256, autovacuum_vacuum_scale_factor = 0.02)",
     "ALTER TABLE lending_delinquency SET (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02)",
+    "ALTER TABLE lending_installment SET (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02)",
+    # An index whose condition reads `outstanding_minor` would be written with every night's penalty interest.
+    "DROP INDEX ix_lending_installment_due",
+    "CREATE INDEX ix_lending_installment_due ON lending_installment (borrower_id, due_date)",
 )
 STORAGE_BACK = (
     "ALTER TABLE lending_loan RESET (fillfactor, toast_tuple_target, autovacuum_vacuum_scale_factor)",
     "ALTER TABLE lending_delinquency RESET (fillfactor, autovacuum_vacuum_scale_factor)",
+    "ALTER TABLE lending_installment RESET (fillfactor, autovacuum_vacuum_scale_factor)",
+    "DROP INDEX ix_lending_installment_due",
+    "CREATE INDEX ix_lending_installment_due ON lending_installment (borrower_id, due_date) WHERE outstanding_minor > 0",
 )
 
 
