@@ -17,8 +17,16 @@ setup-dev: ## install what developing and testing needs
 run: setup ## the platform with its database, demo lender and simulators, on http://127.0.0.1:8000
 	@THROUGHLINE_DEMO=1 $(BIN)/throughline up
 
+# Two at a time; what starts the whole platform or kills it has the machine for itself, afterwards.
+ALONE := system or browser or chaos
+
 test: setup-dev lint ## everything: formats, types, floors, audits, tests
+ifeq ($(PYTEST_ARGS),)
+	$(BIN)/pytest -n 2 --dist loadfile -m "not soak and not ($(ALONE))"
+	$(BIN)/pytest -m "not soak and ($(ALONE))"
+else
 	$(BIN)/pytest $(PYTEST_ARGS)
+endif
 
 lint: setup-dev ## formats, lints, types, floors, known holes
 	$(BIN)/ruff format --check .
