@@ -1,6 +1,6 @@
 """What staff may do: roles give scopes, and what no role gives is not allowed. Pure.
 
-A scope is "<package>:read" or "<package>:write". No scope, and so no endpoint for staff or robots,
+A scope is "<package>:read" or "<package>:write"; "lending:products" is to make product versions. No scope, and so no endpoint for staff or robots,
 sets a factor, a phone number or a payout account of a borrower.
 """
 
@@ -12,6 +12,8 @@ PACKAGES = (
     "parties", "ledger", "compliance", "notary", "line", "messaging", "identity", "payments", "lending",
     "contracts", "risk", "origination", "continuity", "kernel",
 )  # fmt: skip
+
+PRODUCTS = frozenset({"lending:products"})
 
 
 def _scopes(verb: str, packages: Iterable[str]) -> frozenset[str]:
@@ -42,7 +44,7 @@ ROLES: dict[str, frozenset[str]] = {
     | _scopes("read", ("ledger", "kernel"))
     | _scopes("write", ("line", "messaging", "payments", "lending", "continuity", "kernel")),
     "compliance": _scopes("read", PACKAGES) | _scopes("write", ("compliance", "notary")),
-    "admin": _scopes("read", PACKAGES) | _scopes("write", PACKAGES),
+    "admin": _scopes("read", PACKAGES) | _scopes("write", PACKAGES) | PRODUCTS,
 }
 SCOPES = frozenset().union(*ROLES.values())
 

@@ -128,6 +128,87 @@ class PaymentReversed:
 
 
 @dataclass(frozen=True, slots=True)
+class PaymentChargedBack:
+    """A provider took back a payment, or a part of it: it is owed again."""
+
+    TYPE: ClassVar[str] = "lending.payment_charged_back.v1"
+    loan_id: UUID
+    borrower_id: UUID
+    payment_event_id: UUID
+    amount_minor: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class OverpaymentRefunded:
+    """Money that was paid too much went back to the borrower."""
+
+    TYPE: ClassVar[str] = "lending.overpayment_refunded.v1"
+    loan_id: UUID
+    borrower_id: UUID
+    amount_minor: int
+    currency: str
+    value_date: date
+
+
+@dataclass(frozen=True, slots=True)
+class TermsChanged:
+    """The plan is another one. `change` is the event type that did it, or "reversal" when one was taken back."""
+
+    TYPE: ClassVar[str] = "lending.terms_changed.v1"
+    loan_id: UUID
+    borrower_id: UUID
+    change: str
+    value_date: date
+
+
+@dataclass(frozen=True, slots=True)
+class LoanChargedOff:
+    """The lender expects no more of the loan; it stays collectable. `principal_minor` is what was lost of it."""
+
+    TYPE: ClassVar[str] = "lending.loan_charged_off.v1"
+    loan_id: UUID
+    borrower_id: UUID
+    principal_minor: int
+    outstanding_minor: int
+    currency: str
+    value_date: date
+    fraud: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeOffUndone:
+    """A charge-off was taken back: income accrues again."""
+
+    TYPE: ClassVar[str] = "lending.charge_off_undone.v1"
+    loan_id: UUID
+    borrower_id: UUID
+    value_date: date
+
+
+@dataclass(frozen=True, slots=True)
+class LoanWrittenOff:
+    """What was left of the loan is given up and the loan closed. `amount_minor` is all of it."""
+
+    TYPE: ClassVar[str] = "lending.loan_written_off.v1"
+    loan_id: UUID
+    borrower_id: UUID
+    amount_minor: int
+    currency: str
+    value_date: date
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOffUndone:
+    """A write-off was taken back: what was left is owed again."""
+
+    TYPE: ClassVar[str] = "lending.write_off_undone.v1"
+    loan_id: UUID
+    borrower_id: UUID
+    value_date: date
+
+
+@dataclass(frozen=True, slots=True)
 class VariationsChanged:
     """Protection was applied, ended or revoked. `record_id` is the notary's record of the difference."""
 

@@ -22,15 +22,30 @@ from throughline.lending.account import LoanFile, LoanUnknown, locked_loan, sour
 from throughline.lending.allocation import Component
 from throughline.lending.business_day import business_date, start_business_day
 from throughline.lending.closing import bring_up_to_date
-from throughline.lending.history import PAYMENTS, ChargeKind, EventType, LoanEvent
+from throughline.lending.event_json import payload_of
+from throughline.lending.history import (
+    PAYMENTS,
+    PLAIN_CHARGE,
+    AppliesTo,
+    ChargeKind,
+    ChargeRule,
+    EventType,
+    LoanEvent,
+    NewTerms,
+)
 from throughline.lending.models import LoanEventRow, LoanRow
 from throughline.lending.products import product_in_force
 from throughline.lending.quote import covers_quote
 from throughline.lending.state import LoanStatus, Transaction
-from throughline.lending.terms import LoanTerms
+from throughline.lending.telling import publish_event, transaction_of
+from throughline.lending.terms import FutureInstallments, LoanTerms
 from throughline.lending.terms_json import terms_json
-from throughline.lending.writing import ONE_DAY, Appended, Origin, append, tell
+from throughline.lending.writing import ONE_DAY, Origin, append, tell
 from throughline.notary import service as notary
+
+
+# Money that the borrower can prove to have received or paid.
+COMMITTED = PAYMENTS | {EventType.DISBURSEMENT, EventType.RECOVERY}
 
 
 class EventKeyReused(Invalid):
@@ -69,8 +84,10 @@ class NewLoan:
 class NewEvent:
     """An event to record. `idempotency_key` names it for ever within its loan.
 
-    `target` is the event that a reversal or waiver is about; `charge_code` the agreed item of a charge;
-    `external_id` the payment order that brought the money.
+    `target` is the event that a reversal, a waiver, its undo or a chargeback is about; `charge_code` the
+    agreed item of a charge and `charge_rule` how its amount is found; `new_terms` belongs to a reschedule
+    and a re-age, `future` to the rule for money in advance, `fraud` to a charge-off; `external_id` is the
+    payment order that brought the money.
     """
 
     type: EventType
@@ -83,6 +100,10 @@ class NewEvent:
     due_date: date | None = None
     external_id: str | None = None
     actor: str = "system"
+    charge_rule: ChargeRule = PLAIN_CHARGE
+    new_terms: NewTerms | None = None
+    future: FutureInstallments | None = None
+    fraud: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,27 +190,46 @@ def record_event(session: Session, loan_id: UUID, new: NewEvent, *, now: datetim
         return _receipt_of(file, known)
     posting_date = business_date(session)
     bring_up_to_date(session, file, through=posting_date - ONE_DAY, now=now)
+    check_agreed(file, new)
+    event = loan_event(file, new)
+    origin = Origin(new.actor, new.idempotency_key, fingerprint, new.external_id)
+    done = append(session, file, [event], origin, posting_date=posting_date, reason=new.type.value, now=now)
+    transaction = transaction_of(done, event.id)
+    record_id = _commit(session, file, new, transaction, now=now)
+    done.rows[0].record_id = record_id
+    session.flush()
+    publish_event(session, file, event, done, record_id, order_id=new.external_id)
+    return EventReceipt(
+        UUID(event.id), done.rows[0].seq, event.type, transaction, done.after.status, record_id, False
+    )
+
+
+def check_agreed(file: LoanFile, new: NewEvent) -> None:
+    """Raise ChargeNotAgreed for a charge, of whatever calculation, that the cost table did not name."""
     if new.type is EventType.CHARGE and new.charge_code not in file.row.agreed_charges:
         raise ChargeNotAgreed(N_("%(code)s was not in the cost table"), code=new.charge_code or "")
-    event = LoanEvent(
+
+
+def loan_event(file: LoanFile, new: NewEvent) -> LoanEvent:
+    """The event as the replay takes it, with an id of its own."""
+    return LoanEvent(
         id=str(new_id()),
         type=_settling(file, new),
         value_date=new.value_date,
         amount_minor=new.amount_minor,
         target=str(new.target) if new.target else None,
         charge_kind=new.charge_kind,
-        due_date=(new.due_date or new.value_date) if new.type is EventType.CHARGE else None,
+        due_date=_due_date(new),
+        charge_rule=new.charge_rule,
+        new_terms=new.new_terms,
+        future=new.future,
+        fraud=new.fraud,
     )
-    origin = Origin(new.actor, new.idempotency_key, fingerprint, new.external_id)
-    done = append(session, file, [event], origin, posting_date=posting_date, reason=new.type.value, now=now)
-    transaction = _transaction(done, event.id)
-    record_id = _commit(session, file, new, transaction, now=now)
-    done.rows[0].record_id = record_id
-    session.flush()
-    _publish(session, file, new, done, record_id)
-    return EventReceipt(
-        UUID(event.id), done.rows[0].seq, event.type, transaction, done.after.status, record_id, False
-    )
+
+
+def _due_date(new: NewEvent) -> date | None:
+    plain = new.type is EventType.CHARGE and new.charge_rule.applies_to is AppliesTo.DUE_DATE
+    return new.due_date or (new.value_date if plain else None)
 
 
 def _settling(file: LoanFile, new: NewEvent) -> EventType:
@@ -201,7 +241,7 @@ def _settling(file: LoanFile, new: NewEvent) -> EventType:
 
 
 def fingerprint_of(new: NewEvent) -> bytes:
-    """What tells two events with one key apart."""
+    """What tells two events with one key apart. A detail that an event does not have changes nothing."""
     document: dict[str, Any] = {
         "type": new.type.value,
         "value_date": new.value_date.isoformat(),
@@ -212,6 +252,17 @@ def fingerprint_of(new: NewEvent) -> bytes:
         "due_date": new.due_date.isoformat() if new.due_date else None,
         "external_id": new.external_id,
     }
+    document |= payload_of(
+        LoanEvent(
+            id="",
+            type=new.type,
+            value_date=new.value_date,
+            charge_rule=new.charge_rule,
+            new_terms=new.new_terms,
+            future=new.future,
+            fraud=new.fraud,
+        )
+    )
     return hashlib.sha256(rfc8785.dumps(document)).digest()
 
 
@@ -225,15 +276,11 @@ def _receipt_of(file: LoanFile, row: LoanEventRow) -> EventReceipt:
     )
 
 
-def _transaction(done: Appended, event_id: str) -> Transaction | None:
-    return next((one for one in done.after.transactions if one.id == event_id), None)
-
-
 def _commit(
     session: Session, file: LoanFile, new: NewEvent, transaction: Transaction | None, *, now: datetime
 ) -> UUID | None:
     """Money that moved is committed, so that the borrower can prove it."""
-    if transaction is None or new.type not in PAYMENTS | {EventType.DISBURSEMENT}:
+    if transaction is None or new.type not in COMMITTED:
         return None
     kind = "disbursement" if new.type is EventType.DISBURSEMENT else "repayment"
     record: dict[str, Any] = {
@@ -248,58 +295,10 @@ def _commit(
         for component in Component:
             record[f"{component.name.lower()}_minor"] = transaction.portions[component]
         record["overpayment_minor"] = transaction.overpayment_minor
+        if transaction.recovered_minor:
+            record["recovered_minor"] = transaction.recovered_minor
         record["outstanding_after_minor"] = file.row.outstanding_minor
     return notary.commit(session, file.row.borrower_id, kind, record, now=now).record_id
-
-
-def _publish(session: Session, file: LoanFile, new: NewEvent, done: Appended, record_id: UUID | None) -> None:
-    loan, event_id = file.row, str(done.rows[0].id)
-    transaction = _transaction(done, event_id)
-    if new.type is EventType.DISBURSEMENT:
-        tell(
-            session,
-            file,
-            published.LoanDisbursed(
-                loan.id, loan.borrower_id, new.amount_minor or 0, loan.currency, new.value_date
-            ),
-        )
-    elif transaction is not None and record_id is not None:
-        tell(
-            session,
-            file,
-            published.PaymentAllocated(
-                loan_id=loan.id,
-                borrower_id=loan.borrower_id,
-                transaction_id=done.transactions[event_id],
-                order_id=UUID(new.external_id) if new.external_id else None,
-                currency=loan.currency,
-                amount_minor=transaction.amount_minor,
-                principal_minor=transaction.portions[Component.PRINCIPAL],
-                interest_minor=transaction.portions[Component.INTEREST],
-                penalty_minor=transaction.portions[Component.PENALTY],
-                fee_minor=transaction.portions[Component.FEE],
-                overpayment_minor=transaction.overpayment_minor,
-                value_date=transaction.value_date,
-                record_id=record_id,
-            ),
-        )
-    elif new.type is EventType.REVERSAL and new.target is not None:
-        _publish_reversal(session, file, new.target)
-
-
-def _publish_reversal(session: Session, file: LoanFile, target: UUID) -> None:
-    loan = file.row
-    undone = next(event for event in file.events if event.id == str(target))
-    if undone.type is EventType.DISBURSEMENT:
-        tell(session, file, published.DisbursementReturned(loan.id, loan.borrower_id))
-    else:
-        tell(
-            session,
-            file,
-            published.PaymentReversed(
-                loan.id, loan.borrower_id, target, undone.amount_minor or 0, loan.currency
-            ),
-        )
 
 
 def event_of_order(session: Session, loan_id: UUID, order_id: UUID) -> LoanEventRow | None:

@@ -90,9 +90,9 @@ def append(
     as_of = max(clock.local_date(now, file.row.zone), posting_date)
     before, known = file.state(as_of), list(file.events)
     for event in new:
-        _check(file, before, event, as_of)
+        check_new(file, before, event, as_of)
         file.events.append(event)
-    after = _replayed(file, as_of)
+    after = replayed(file, as_of)
     through = file.row.cob_through
     if after.status is LoanStatus.ACTIVE and before.status is not LoanStatus.ACTIVE:
         # A loan that becomes active (again) has no days to close one by one: its income by date is posted at once.
@@ -169,7 +169,8 @@ def _earned(
     return earned_by(file.terms, known, through), earned_by(file.terms, file.events, through)
 
 
-def _check(file: LoanFile, before: LoanState, event: LoanEvent, as_of: date) -> None:
+def check_new(file: LoanFile, before: LoanState, event: LoanEvent, as_of: date) -> None:
+    """Raise EventRefused unless the event fits the loan's history and its state before it."""
     try:
         check(file.terms, file.events, event)
         check_state(before, event)
@@ -181,7 +182,8 @@ def _check(file: LoanFile, before: LoanState, event: LoanEvent, as_of: date) -> 
         raise EventRefused(N_("The value date lies in the future"), field="value_date")
 
 
-def _replayed(file: LoanFile, as_of: date) -> LoanState:
+def replayed(file: LoanFile, as_of: date) -> LoanState:
+    """The loan with its new events. Raises EventRefused when they make no plan."""
     try:
         return file.state(as_of)
     except ScheduleError as error:
