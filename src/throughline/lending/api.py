@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated
 from uuid import UUID
 
@@ -15,7 +14,9 @@ from throughline.kernel.errors import Conflict
 from throughline.kernel.http import BorrowerId, Reading, Writing, problems
 from throughline.kernel.i18n import N_
 from throughline.lending import service
-from throughline.lending.api_documents import LoanOut, LoanSummaryOut, OnDay, loan_out
+from throughline.lending.api_documents import LoanOut, LoanSummaryOut, OnDay, PayoffOut, loan_out
+from throughline.lending.api_events import router as events_router
+from throughline.lending.api_products import router as products_router
 from throughline.lending.api_staff import router as staff_router
 from throughline.lending.api_statement import router as statement_router
 from throughline.payments import service as payments
@@ -28,20 +29,6 @@ class MoreThanOwed(Conflict):
 
     code = "more-than-owed"
     title = N_("This is more than is still owed: %(owed_minor)s in minor units")
-
-
-class PayoffOut(BaseModel):
-    """What settles a loan on `valid_through`; one more day adds `per_day_minor`."""
-
-    model_config = ConfigDict(from_attributes=True)
-    valid_through: date
-    total_minor: int
-    principal_minor: int
-    interest_minor: int
-    fee_minor: int
-    penalty_minor: int
-    overpaid_minor: int
-    per_day_minor: int
 
 
 class NewRepayment(BaseModel):
@@ -109,4 +96,6 @@ def repay_my_loan(loan_id: UUID, body: NewRepayment, borrower_id: BorrowerId, wr
 
 
 router.include_router(staff_router)
+router.include_router(events_router)
+router.include_router(products_router)
 router.include_router(statement_router)

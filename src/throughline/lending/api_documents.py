@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from throughline.kernel.i18n import Text
 from throughline.lending import service
@@ -56,6 +56,20 @@ class InstallmentOut(BaseModel):
     waived_minor: int
     outstanding_minor: int
     obligations_met_on: date | None
+
+
+class PayoffOut(BaseModel):
+    """What settles a loan on `valid_through`; one more day adds `per_day_minor`."""
+
+    model_config = ConfigDict(from_attributes=True)
+    valid_through: date
+    total_minor: int
+    principal_minor: int
+    interest_minor: int
+    fee_minor: int
+    penalty_minor: int
+    overpaid_minor: int
+    per_day_minor: int
 
 
 class VariationOut(BaseModel):

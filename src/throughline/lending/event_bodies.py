@@ -71,7 +71,10 @@ class ChargebackBody(_Body):
 
 
 class AboutBody(_Body):
-    """A reversal of an event, a waiver of a charge, or a waiver undone; `target` is that event."""
+    """A reversal of an event, a waiver of a charge, or a waiver undone.
+
+    `target` is the event that is reversed; for a waiver and its undo it is the charge.
+    """
 
     type: Literal["reversal", "waiver", "undo_waiver"]
     target: UUID
@@ -80,9 +83,7 @@ class AboutBody(_Body):
 class PlainBody(_Body):
     """What needs no more than a day. `re_amortize` spreads overdue principal over what is to come."""
 
-    type: Literal[
-        "re_amortize", "write_off", "undo_write_off", "undo_charge_off", "delinquency_resume"
-    ]
+    type: Literal["re_amortize", "write_off", "undo_write_off", "undo_charge_off", "delinquency_resume"]
 
 
 class ChargeOffBody(_Body):
@@ -178,9 +179,15 @@ def body_field(body: _Body, field: str) -> str:
 
 def new_event(body: _Body, *, key: str, actor: str) -> NewEvent:
     """The event that a body describes."""
-    given = {name: getattr(body, name, None) for name in ("amount_minor", "target")}
     kind = EventType(getattr(body, "type"))  # noqa: B009 - every body of the union has one
-    plain = NewEvent(kind, body.value_date, key, actor=actor, **given)
+    plain = NewEvent(
+        kind,
+        body.value_date,
+        key,
+        amount_minor=getattr(body, "amount_minor", None),
+        target=getattr(body, "target", None),
+        actor=actor,
+    )
     if isinstance(body, ChargeBody):
         return _charge(plain, body)
     if isinstance(body, FutureRuleBody):
@@ -189,9 +196,7 @@ def new_event(body: _Body, *, key: str, actor: str) -> NewEvent:
         return replace(plain, fraud=body.fraud)
     if isinstance(body, RescheduleBody):
         grace = Grace(body.grace_on_principal, body.grace_on_interest, body.interest_free)
-        terms = NewTerms(
-            body.annual_rate_percent, body.new_due_date, body.extra_installments, grace=grace
-        )
+        terms = NewTerms(body.annual_rate_percent, body.new_due_date, body.extra_installments, grace=grace)
         return replace(plain, new_terms=terms)
     if isinstance(body, ReAgeBody):
         every = body.repay_every

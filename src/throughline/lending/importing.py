@@ -44,9 +44,10 @@ from throughline.lending.models import (
     ScheduleRow,
     TransactionRow,
 )
+from throughline.lending.overrides import OutsideProduct
 from throughline.lending.periods import ScheduleError
 from throughline.lending.plans import plan_rows
-from throughline.lending.products import OutsideProduct, Product
+from throughline.lending.products import Product
 from throughline.lending.quote import covers_quote
 from throughline.lending.recording import NewEvent, fingerprint_of
 from throughline.lending.replay import replay

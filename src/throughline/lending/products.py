@@ -10,10 +10,18 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from throughline.kernel.errors import Invalid, NotFound
+from throughline.kernel.errors import NotFound
 from throughline.kernel.i18n import N_, Text
 from throughline.kernel.money import from_minor, to_minor
 from throughline.lending.models import ProductRow
+from throughline.lending.overrides import (
+    NO_OVERRIDES,
+    OutsideProduct,
+    OverrideBounds,
+    Overrides,
+    override,
+    read_bounds,
+)
 from throughline.lending.reading_json import InputError, Node
 from throughline.lending.terms import LoanTerms
 from throughline.lending.terms_json import plain, read_terms
@@ -22,11 +30,6 @@ from throughline.lending.terms_json import plain, read_terms
 class ProductUnknown(NotFound):
     code = "product-unknown"
     title = N_("There is no such product in force on that day")
-
-
-class OutsideProduct(Invalid):
-    code = "outside-product"
-    title = N_("The product does not allow this")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class Product:
     penalty_percent_of_rate: Decimal | None
     penalty_at_most_percent: Decimal | None
     protection: dict[str, Any]
+    overrides: OverrideBounds
 
     def terms(
         self,
@@ -54,8 +58,12 @@ class Product:
         installments: int,
         annual_rate_percent: Decimal,
         expected_disbursement_date: date | None = None,
+        overrides: Overrides = NO_OVERRIDES,
     ) -> LoanTerms:
-        """The terms of one loan. Raises OutsideProduct naming what is outside the limits."""
+        """The terms of one loan. Raises OutsideProduct naming what is outside the limits.
+
+        The first due date of `overrides` is measured from `expected_disbursement_date`.
+        """
         if not self.principal_minor[0] <= principal_minor <= self.principal_minor[1]:
             raise OutsideProduct(
                 N_("The principal must be from %(low)s to %(high)s"),
@@ -74,7 +82,9 @@ class Product:
                 low=plain(low),
                 high=plain(high),
             )
-        document = dict(self.template)
+        document = override(
+            self.template, overrides, self.overrides, expected_disbursement_date, self.currency
+        )
         document |= {
             "principal": from_minor(principal_minor, self.currency),
             "installments": installments,
@@ -87,7 +97,7 @@ class Product:
             if self.penalty_at_most_percent is not None:
                 penalty = min(penalty, self.penalty_at_most_percent)
             document["overdue_interest"] = {
-                **document.get("overdue_interest", {}),
+                **(document.get("overdue_interest") or {}),
                 "annual_rate_percent": plain(penalty),
             }
         try:
@@ -136,19 +146,35 @@ def products(session: Session, on: date, *, limit: int = 200) -> list[Product]:
     return [_product(row) for row in rows]
 
 
+def product_versions(session: Session, code: str, *, limit: int = 200) -> list[Product]:
+    """The versions of a product, oldest first. Raises ProductUnknown."""
+    rows = session.scalars(
+        select(ProductRow).where(ProductRow.code == code).order_by(ProductRow.version).limit(limit)
+    ).all()
+    if not rows:
+        raise ProductUnknown(N_("There is no product of this code"))
+    return [_product(row) for row in rows]
+
+
 def _product(row: ProductRow) -> Product:
-    document = row.document
+    return product_of(row.document, row.code, row.version, row.valid_from, row.valid_until)
+
+
+def product_of(
+    document: dict[str, Any], code: str, version: int, valid_from: date, valid_until: date | None
+) -> Product:
+    """The version of a product that a document describes."""
     currency, limits = document["currency"], document["limits"]
     overdue = document.get("overdue") or {}
     low, high = (to_minor(amount, currency) for amount in limits["principal"])
     rate_low, rate_high = (Decimal(rate) for rate in limits["annual_rate_percent"])
     return Product(
-        code=row.code,
-        version=row.version,
+        code=code,
+        version=version,
         name=document["name"],
         currency=currency,
-        valid_from=row.valid_from,
-        valid_until=row.valid_until,
+        valid_from=valid_from,
+        valid_until=valid_until,
         principal_minor=(low, high),
         installments=tuple(limits["installments"]),
         annual_rate_percent=(rate_low, rate_high),
@@ -156,6 +182,7 @@ def _product(row: ProductRow) -> Product:
         penalty_percent_of_rate=_decimal(overdue.get("percent_of_contract_rate")),
         penalty_at_most_percent=_decimal(overdue.get("at_most_percent")),
         protection=document.get("protection", {}),
+        overrides=read_bounds(Node("$.limits.overrides", limits.get("overrides") or {}), currency),
     )
 
 

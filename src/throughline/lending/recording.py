@@ -34,6 +34,7 @@ from throughline.lending.history import (
     NewTerms,
 )
 from throughline.lending.models import LoanEventRow, LoanRow
+from throughline.lending.overrides import NO_OVERRIDES, Overrides
 from throughline.lending.products import product_in_force
 from throughline.lending.quote import covers_quote
 from throughline.lending.state import LoanStatus, Transaction
@@ -42,7 +43,6 @@ from throughline.lending.terms import FutureInstallments, LoanTerms
 from throughline.lending.terms_json import terms_json
 from throughline.lending.writing import ONE_DAY, Origin, append, tell
 from throughline.notary import service as notary
-
 
 # Money that the borrower can prove to have received or paid.
 COMMITTED = PAYMENTS | {EventType.DISBURSEMENT, EventType.RECOVERY}
@@ -66,7 +66,8 @@ class ContractTaken(Conflict):
 @dataclass(frozen=True, slots=True)
 class NewLoan:
     """A signed contract that becomes a loan. The rate is nominal a year; `agreed_charges` are item codes
-    of the confirmed cost table, and no other charge can be made later."""
+    of the confirmed cost table, and no other charge can be made later; `overrides` what the loan has of its
+    own within the bounds of the product."""
 
     borrower_id: UUID
     product_code: str
@@ -78,6 +79,7 @@ class NewLoan:
     contract_id: UUID
     zone: str
     agreed_charges: tuple[str, ...] = ()
+    overrides: Overrides = NO_OVERRIDES
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,7 @@ def open_loan(session: Session, new: NewLoan, *, now: datetime) -> UUID:
         installments=new.installments,
         annual_rate_percent=new.annual_rate_percent,
         expected_disbursement_date=new.agreed_on,
+        overrides=new.overrides,
     )
     loan_id = session.execute(
         insert(LoanRow)

@@ -3,6 +3,7 @@
 from throughline.lending.account import LoanUnknown, source_of
 from throughline.lending.business_day import business_date, start_business_day
 from throughline.lending.cob import start_due_run
+from throughline.lending.effects import Effect, effects
 from throughline.lending.exporting import ExportedLoan, ExportedPayment, export_loans
 from throughline.lending.history import ChargeKind, EventType, Variation, VariationKind
 from throughline.lending.holds import (
@@ -23,12 +24,13 @@ from throughline.lending.importing import (
     reversal_key,
     write_imports,
 )
+from throughline.lending.overrides import OutsideProduct, Overrides
 from throughline.lending.products import (
-    OutsideProduct,
     Product,
     ProductUnknown,
     product_in_force,
     product_version,
+    product_versions,
     products,
 )
 from throughline.lending.progress import cob_failures, cob_runs
@@ -41,6 +43,7 @@ from throughline.lending.protection import (
     end_variations,
     revoke_variations,
 )
+from throughline.lending.publishing import NewProduct, ProductRefused, publish_product
 from throughline.lending.recording import (
     ChargeNotAgreed,
     EventKeyReused,
@@ -65,21 +68,26 @@ from throughline.lending.views import (
     LoanSummary,
     LoanView,
     ReportView,
+    agreed_charges,
     event_rows,
     installments_due,
+    loan_exists,
     loan_view,
     loans,
     loans_of,
     payoff,
     report_view,
+    schedule_versions,
     transaction_rows,
 )
+from throughline.lending.what_if import WhatIf, WhatIfRefused, what_if
 from throughline.lending.writing import EventRefused
 
 __all__ = [
     "CaseUnknown",
     "ChargeKind",
     "ChargeNotAgreed",
+    "Effect",
     "EventKeyReused",
     "EventReceipt",
     "EventRefused",
@@ -97,10 +105,13 @@ __all__ = [
     "LoanView",
     "NewEvent",
     "NewLoan",
+    "NewProduct",
     "OutsideProduct",
+    "Overrides",
     "PastLoan",
     "PastPayment",
     "Product",
+    "ProductRefused",
     "ProductUnknown",
     "ReportView",
     "Statement",
@@ -110,10 +121,14 @@ __all__ = [
     "VariationBatch",
     "VariationKind",
     "VariationReceipt",
+    "WhatIf",
+    "WhatIfRefused",
+    "agreed_charges",
     "apply_variations",
     "business_date",
     "cob_failures",
     "cob_runs",
+    "effects",
     "end_report_hold",
     "end_variations",
     "event_rows",
@@ -121,6 +136,7 @@ __all__ = [
     "imported_histories",
     "installments_due",
     "lift_report_hold",
+    "loan_exists",
     "loan_of_source",
     "loan_statement",
     "loan_view",
@@ -133,17 +149,21 @@ __all__ = [
     "plan_import",
     "product_in_force",
     "product_version",
+    "product_versions",
     "products",
+    "publish_product",
     "read_format",
     "read_locale",
     "record_event",
     "report_view",
     "reversal_key",
     "revoke_variations",
+    "schedule_versions",
     "source_of",
     "start_business_day",
     "start_due_run",
     "statement_file",
     "transaction_rows",
+    "what_if",
     "write_imports",
 ]

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from throughline.kernel import clock
 from throughline.kernel.errors import Conflict
 from throughline.kernel.i18n import N_
-from throughline.lending.account import LoanFile, read_loan
+from throughline.lending.account import LoanFile, LoanUnknown, read_loan
 from throughline.lending.business_day import business_date
 from throughline.lending.delinquency import Delinquency, delinquency
 from throughline.lending.history import Pauses, Variation, variations_in_force
@@ -25,6 +25,7 @@ from throughline.lending.models import (
     InstallmentRow,
     LoanEventRow,
     LoanRow,
+    ScheduleRow,
     TransactionRow,
 )
 from throughline.lending.products import product_version
@@ -348,6 +349,30 @@ def event_rows(session: Session, loan_id: UUID, *, after_seq: int = 0, limit: in
                 LoanEventRow.seq > after_seq,
             )
             .order_by(LoanEventRow.seq)
+            .limit(limit)
+        )
+    )
+
+
+def loan_exists(session: Session, loan_id: UUID) -> None:
+    """Raise LoanUnknown unless there is such a loan."""
+    if session.scalars(select(LoanRow.id).where(LoanRow.id == loan_id)).one_or_none() is None:
+        raise LoanUnknown
+
+
+def agreed_charges(session: Session, loan_id: UUID) -> list[str]:
+    """The items of the cost table that may be charged on a loan. Raises LoanUnknown."""
+    return [str(one) for one in read_loan(session, loan_id).row.agreed_charges]
+
+
+def schedule_versions(session: Session, loan_id: UUID, *, limit: int = 200) -> list[ScheduleRow]:
+    """The versions of a loan's plan, oldest first. Raises LoanUnknown."""
+    loan_exists(session, loan_id)
+    return list(
+        session.scalars(
+            select(ScheduleRow)
+            .where(ScheduleRow.loan_id == loan_id)
+            .order_by(ScheduleRow.version)
             .limit(limit)
         )
     )

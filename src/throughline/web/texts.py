@@ -30,6 +30,11 @@ def _environment() -> Environment:
     )
 
 
+def show_day(on: date, locale: str) -> str:
+    """A date in the reader's language."""
+    return format_date(on, "medium", locale=locale.replace("-", "_"))
+
+
 def page(request: Request, template: str, /, *, status: int = 200, **context: Any) -> HTMLResponse:
     """Render a template in the request's language.
 
@@ -52,8 +57,7 @@ def page(request: Request, template: str, /, *, status: int = 200, **context: An
     def day(value: date | str | None) -> str:
         if value is None:
             return "–"
-        on = date.fromisoformat(value) if isinstance(value, str) else value
-        return format_date(on, "medium", locale=locale.replace("-", "_"))
+        return show_day(date.fromisoformat(value) if isinstance(value, str) else value, locale)
 
     def instant(value: datetime | str | None) -> str:
         if value is None:

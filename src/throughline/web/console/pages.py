@@ -15,6 +15,7 @@ from throughline.web.console import (
     loans,
     messages,
     payments,
+    what_if,
 )
 
 router = APIRouter(include_in_schema=False)
@@ -25,6 +26,7 @@ for part in (
     borrowers,
     applications,
     loans,
+    what_if,
     payments,
     messages,
     ledger,
