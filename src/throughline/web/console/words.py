@@ -132,7 +132,25 @@ GATE = {
     "payout": N_("Payout"),
 }
 
+# Choices in the form of an event.
+EVENT = {
+    "fee": N_("fee"),
+    "penalty": N_("penalty"),
+    "flat": N_("a fixed amount"),
+    "percent_of_amount": N_("a percentage of the principal"),
+    "percent_of_interest": N_("a percentage of the interest"),
+    "percent_of_amount_and_interest": N_("a percentage of principal and interest"),
+    "due_date": N_("once, on a date"),
+    "each_installment": N_("with each installment"),
+    "disbursement": N_("at payout, out of it"),
+    "overdue_installment": N_("for an overdue installment"),
+    "next": N_("the next installment"),
+    "last": N_("the last installment"),
+    "reamortize": N_("all to come, in equal shares"),
+}
+
 SUBJECTS = {
+    "event": EVENT,
     "loan": LOAN,
     "payment": PAYMENT,
     "message": MESSAGE,
