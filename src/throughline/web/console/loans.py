@@ -10,11 +10,10 @@ from fastapi.responses import HTMLResponse
 
 from throughline.continuity import service as continuity
 from throughline.kernel.http import Caller, PageParams, Reading, locale_of, paged
-from throughline.ledger import service as ledger
 from throughline.lending import service as lending
 from throughline.lending.state import LoanStatus
 from throughline.web import statements, texts
-from throughline.web.console import changes, figures, finding
+from throughline.web.console import changes, figures, finding, loan_journal
 from throughline.web.console.borrowers import masked_names
 from throughline.web.console.common import ConsoleRoute, show, staff_with
 
@@ -22,7 +21,6 @@ router = APIRouter(route_class=ConsoleRoute)
 Reader = Annotated[Caller, Depends(staff_with("lending:read", "parties:read"))]
 
 EVENTS = 50
-JOURNAL = 200  # entries on the page; the ledger has them all
 
 
 @router.get("/console/loans")
@@ -66,7 +64,7 @@ def loan_page(
     effects = lending.effects(session, loan_id, shown)
     may_see_cases = "continuity:read" in caller.scopes
     source = lending.source_of(loan_id)
-    journal = ledger.entries(session, source=source, limit=JOURNAL) if "ledger:read" in caller.scopes else []
+    may_see_books = "ledger:read" in caller.scopes
     return show(
         request,
         "loan.html",
@@ -80,21 +78,10 @@ def loan_page(
             for key, one in effects.items()
         },
         versions=lending.schedule_versions(session, loan_id),
-        journal=journal,
-        by_event=_by_event(journal),
+        journal=loan_journal.read(session, source) if may_see_books else loan_journal.LoanJournal(),
         later=events[EVENTS - 1].seq if len(events) > EVENTS else None,
         cases=continuity.protections_of_loan(session, loan_id) if may_see_cases else [],
     )
-
-
-def _by_event(journal: list[ledger.PostedEntry]) -> dict[str, list[ledger.PostedEntry]]:
-    """The entries by the event that posted them; those of a closed day have none."""
-    found: dict[str, list[ledger.PostedEntry]] = {}
-    for entry in journal:
-        kind, _, rest = entry.key.partition(":")
-        if kind == "loan-event":
-            found.setdefault(rest.partition(":")[0], []).append(entry)
-    return found
 
 
 @router.get("/console/loans/{loan_id}/statement")
