@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from throughline.kernel import clock
 from throughline.kernel.db import Database
 from throughline.kernel.errors import Problem
 from throughline.kernel.ids import new_id
@@ -263,3 +265,26 @@ def test_the_night_in_sql_writes_the_rows_of_the_night_by_replay(database: Datab
         ).one()
         assert needy <= 2
         assert session.scalars(text("SELECT count(DISTINCT range) FROM lending_delinquency")).one() >= 3
+
+
+def test_a_catch_up_ends_where_single_nights_end(
+    database: Database, demo_clock: Callable[..., timedelta]
+) -> None:
+    """While more days follow, the installments wait for the last one; everything else is as night by night."""
+    chance = random.Random(4)
+    with database.transaction() as session:
+        start = start_business_day(session, now=_noon(START))
+        codes = ["cash-cn", "night-actual", "night-360"]
+        pairs = [_Twins(session, chance, codes, start) for _ in range(12)]
+    days = 75
+    demo_clock(days=(start - clock.local_date(clock.now(), "Asia/Shanghai")).days + days)
+    with database.transaction() as session:
+        assert cob.start_due_run(session, now=clock.now()) == start
+    cob.close_chunk(database, start, 0)  # goes on from day to day by itself
+    with database.transaction() as session:
+        assert lending.business_date(session) == start + timedelta(days=days)
+        for twins in pairs:
+            one, two = (_rows(session, loan_id) for loan_id in twins.ids)
+            assert one == two
+        late = "SELECT count(*) FROM lending_delinquency WHERE past_due_days > 30 AND loan_id = ANY(:ids)"
+        assert session.scalars(text(late), {"ids": [twins.ids[0] for twins in pairs]}).one() > 6

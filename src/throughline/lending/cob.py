@@ -256,8 +256,9 @@ def _close_by_set(
     posting_date = business_date(session)
     until = time.monotonic() + HOLD_S
     counts = nightly.Counts()
+    behind = clock.local_date(now, settings().zone) > day + ONE_DAY  # then the next night follows at once
     while (some := nightly.ready(loans, day)) and time.monotonic() < until:
-        counts.add(nightly.close_next_day(session, some, posting_date, now=now))
+        counts.add(nightly.close_next_day(session, some, posting_date, now=now, more_follow=behind))
     nightly.keep(session, loans)
     counts.by_set = sum(1 for one in loans if one.cob_through == day)
     gone = [one.owner.loan_id for one in loans]

@@ -140,20 +140,26 @@ def ready(loans: Iterable[OpenLoan], through: date) -> list[OpenLoan]:
 
 
 def close_next_day(
-    session: Session, loans: Sequence[OpenLoan], posting_date: date, *, now: datetime
+    session: Session,
+    loans: Sequence[OpenLoan],
+    posting_date: date,
+    *,
+    now: datetime,
+    more_follow: bool = False,
 ) -> Counts:
     """Close the next open day of these locked loans, for all of them the same; returns the counts of the steps.
 
-    The loans' rows are written by `keep`.
+    The loans' rows are written by `keep`. With `more_follow` the next day will be closed at once: it brings
+    the penalty interest into the installments, which would only be written over.
     """
     day = loans[0].cob_through + ONE_DAY
     counts = Counts()
     metered = _accrue(session, loans, day, posting_date, counts, now)
-    if metered:
+    if metered and not more_follow:
         counts.penalties += _bring_penalties(session, metered, day)
     watched = [one for one in loans if one.watch_from is not None and one.watch_from <= day]
     if watched:
-        _watch(session, watched, day, counts, now)
+        _watch(session, watched, metered if more_follow else [], day, counts, now)
     for one in loans:
         one.cob_through = day
     return counts
@@ -298,10 +304,18 @@ class _Watched:
     rows: list[tuple[int, date, int]] = field(default_factory=list)  # nr, due date, outstanding
 
 
-def _watch(session: Session, loans: Sequence[OpenLoan], day: date, counts: Counts, now: datetime) -> None:
+def _watch(
+    session: Session,
+    loans: Sequence[OpenLoan],
+    metered: Sequence[OpenLoan],
+    day: date,
+    counts: Counts,
+    now: datetime,
+) -> None:
     found = {one.owner.loan_id: _Watched(one) for one in loans}
     soon = day + timedelta(days=REMIND_DAYS + 1)
-    for row in session.execute(_OPEN_ROWS, {**_keys(loans), "soon": soon}):
+    given = {"day": day, "soon": soon, "metered": array(one.owner.loan_id for one in metered)}
+    for row in session.execute(_OPEN_ROWS, _keys(loans) | given):
         found[row.loan_id].rows.append((row.nr, row.due_date, row.outstanding_minor))
     ageing = _Ageing(day, now)
     for row in session.execute(_LATENESS, _keys(loans)):
@@ -311,10 +325,18 @@ def _watch(session: Session, loans: Sequence[OpenLoan], day: date, counts: Count
     counts.due_dates += ageing.dates
 
 
+# The penalty interest of the day comes from the plan: the installments may not have it yet.
 _OPEN_ROWS = text(
     f"""
-    SELECT t.loan_id, i.nr, i.due_date, i.outstanding_minor FROM {_PICKED}
+    SELECT t.loan_id, i.nr, i.due_date, i.outstanding_minor
+      + coalesce(CAST(m.penalty - CAST(i.due_minor ->> 3 AS bigint) AS bigint), 0) AS outstanding_minor
+    FROM {_PICKED}
     JOIN lending_installment i ON i.borrower_id = t.borrower_id AND i.loan_id = t.loan_id
+    LEFT JOIN LATERAL (
+      SELECT s.charged_minor + {_VALUE} AS penalty FROM lending_accrual_plan p
+      JOIN lending_accrual_segment s ON s.borrower_id = p.borrower_id AND s.loan_id = p.loan_id
+      WHERE p.borrower_id = i.borrower_id AND p.loan_id = i.loan_id AND s.installment_nr = i.nr AND {_HOLDS}
+        AND t.loan_id = ANY (CAST(:metered AS uuid[]))) m ON true
     WHERE i.outstanding_minor > 0 AND i.due_date <= :soon ORDER BY t.loan_id, i.nr
     """
 )
