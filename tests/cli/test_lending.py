@@ -77,7 +77,7 @@ def test_the_journal_balances_and_says_what_the_schedule_says() -> None:
     answer = _replayed(deepcopy(LOAN))
     sums = balances(answer)
     unpaid = sum(Decimal(row["principal"]) for row in answer["schedule"]) - Decimal(
-        answer["transactions"][1]["principal"]
+        next(one for one in answer["transactions"] if one["type"] == "repayment")["principal"]
     )
     assert sums["loans_receivable"] == unpaid
     assert sums["payout_clearing"] == -1000
@@ -104,11 +104,24 @@ def test_a_draft_needs_no_payout() -> None:
     assert _replayed({**LOAN, "events": []})["schedule"] == []
 
 
+def test_income_of_closed_days_is_shown_among_the_transactions() -> None:
+    answer = _replayed(deepcopy(LOAN))
+    income = [one for one in answer["transactions"] if one["type"] == "accrual"]
+    posted = {
+        entry["transaction"] for entry in answer["journal"] if entry["transaction"].startswith("accrual:")
+    }
+    assert {one["id"] for one in income} == posted
+    assert all(
+        Decimal(one["amount"]) == Decimal(one["interest"]) + Decimal(one["fees"]) + Decimal(one["penalties"])
+        for one in income
+    )
+
+
 def test_recording_twice_is_refused_and_order_of_value_dates_is_free() -> None:
     late = {"type": "repayment", "id": "p0", "date": "2026-01-15", "amount": "20"}
     answer = _replayed({**LOAN, "events": [*EVENTS, late]})
     balances(answer)
-    assert [one["id"] for one in answer["transactions"]][:2] == ["#1", "p0"]
+    assert [one["id"] for one in answer["transactions"] if one["type"] != "accrual"][:2] == ["#1", "p0"]
     with pytest.raises(WrongInput, match=r"\$\.events\[9\]\.id"):
         _replayed({**LOAN, "events": [*EVENTS, EVENTS[2]]})
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from throughline.cli.loan_books import Entry, LoanBooks
+from throughline.cli.loan_books import Entry, IncomePosting, LoanBooks
 from throughline.kernel.money import from_minor
 from throughline.lending.delinquency import delinquency
 from throughline.lending.history import PAYMENTS
@@ -81,8 +81,25 @@ class Answer:
     def _transactions(self) -> list[dict[str, Any]]:
         standing = [(one.value_date, one, False) for one in self._state.transactions]
         taken_back = [(one.value_date, one, True) for one in self._books.taken_back]
-        shown = sorted([*standing, *taken_back], key=lambda row: row[0])
-        return [self._transaction(one, reversed_) for _, one, reversed_ in shown]
+        shown = [(day, self._transaction(one, back)) for day, one, back in [*standing, *taken_back]]
+        shown += [(one.on, self._income(one)) for one in self._books.income]
+        return [row for _, row in sorted(shown, key=lambda row: row[0])]
+
+    def _income(self, one: IncomePosting) -> dict[str, Any]:
+        parts = (one.interest_minor, one.fee_minor, one.penalty_minor)
+        return {
+            "id": one.id,
+            "type": "accrual",
+            "date": one.on.isoformat(),
+            "amount": self._money(sum(parts)),
+            "principal": self._money(0),
+            "interest": self._money(parts[0]),
+            "fees": self._money(parts[1]),
+            "penalties": self._money(parts[2]),
+            "overpayment": self._money(0),
+            "principal_balance": self._money(one.balance_minor),
+            "reversed": False,
+        }
 
     def _transaction(self, one: Transaction, reversed_: bool) -> dict[str, Any]:
         principal, interest, fees, penalties = one.portions

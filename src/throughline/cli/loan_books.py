@@ -10,7 +10,7 @@ from datetime import date, timedelta
 
 from throughline.ledger.entries import Line
 from throughline.lending.accrual import Accrued, accrued_to
-from throughline.lending.books import earned_by, plan_entries
+from throughline.lending.books import EntryPlan, earned_by, plan_entries
 from throughline.lending.history import EventType, LoanEvent
 from throughline.lending.replay import replay
 from throughline.lending.state import LoanState, LoanStatus, Transaction
@@ -28,6 +28,18 @@ class Entry:
     lines: tuple[Line, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class IncomePosting:
+    """Income recognised, or taken back, on a day; `balance_minor` is the principal owed then."""
+
+    id: str
+    on: date
+    interest_minor: int
+    fee_minor: int
+    penalty_minor: int
+    balance_minor: int
+
+
 @dataclass(slots=True)
 class LoanBooks:
     """The history of one loan while it is being recorded."""
@@ -37,6 +49,7 @@ class LoanBooks:
     events: list[LoanEvent] = field(default_factory=list)
     journal: list[Entry] = field(default_factory=list)
     taken_back: list[Transaction] = field(default_factory=list)
+    income: list[IncomePosting] = field(default_factory=list)
     _recognised: Accrued = field(default_factory=Accrued)
     _closed_through: date | None = None
 
@@ -60,10 +73,27 @@ class LoanBooks:
             earned_before=earned_by(self.terms, known, self._closed_through),
             earned_after=earned_by(self.terms, self.events, self._closed_through),
         )
-        self._recognised = plan.recognised
-        for lines in (plan.event_lines, plan.accrual_lines):
-            if lines:
-                self.journal.append(Entry(event.id, event.value_date, lines))
+        if plan.event_lines:
+            self.journal.append(Entry(event.id, event.value_date, plan.event_lines))
+        self._recognise(f"accrual:{event.id}", event.value_date, plan, after)
+
+    def _recognise(self, name: str, on: date, plan: EntryPlan, state: LoanState) -> None:
+        """Post the income of a plan under a name of its own."""
+        known, self._recognised = self._recognised, plan.recognised
+        if not plan.accrual_lines:
+            return
+        now = plan.recognised
+        self.journal.append(Entry(name, on, plan.accrual_lines))
+        self.income.append(
+            IncomePosting(
+                name,
+                on,
+                now.interest_minor - known.interest_minor,
+                now.fee_minor - known.fee_minor,
+                now.penalty_minor - known.penalty_minor,
+                state.outstanding[0],
+            )
+        )
 
     def close_through(self, last: date) -> None:
         """Close every open business day up to and including `last`, which is not after the document's day."""
@@ -76,6 +106,5 @@ class LoanBooks:
             plan = plan_entries(
                 state, state, recognised=self._recognised, earned_before=earned, earned_after=earned
             )
-            if plan.accrual_lines:
-                self.journal.append(Entry(f"accrual:{day}", day, plan.accrual_lines))
-            self._recognised, self._closed_through = plan.recognised, day
+            self._recognise(f"accrual:{day}", day, plan, state)
+            self._closed_through = day
