@@ -34,8 +34,11 @@ from throughline.kernel.settings import settings
 from throughline.ledger import service as ledger
 from throughline.lending import cob
 from throughline.lending import service as lending
+from throughline.lending.account import locked_loan
+from throughline.lending.plans import write_plan
 
 TEMPLATES = 300
+TOUCHED = 0.04  # share of loans on which something was recorded during the day that is closed
 LATE = 0.12  # share of loans of which something is not paid
 COPY_TABLES = {
     "lending_loan": ("id",),
@@ -102,6 +105,10 @@ def make_templates(session: Session, today: date, count: int, installments: tupl
             due = due[: max(0, len(due) - chance.randint(1, 2))]
         for row in due:
             record(lending.EventType.REPAYMENT, row.due_date, sum(row.due[:3]))
+        if chance.random() >= TOUCHED:
+            # The night after an event makes the plan; a loan that has just been touched has none yet.
+            file = locked_loan(session, loan_id)
+            write_plan(session, file, file.state(today))
 
 
 def multiply(where: Database, loans: int) -> None:
