@@ -20,7 +20,7 @@ from math import gcd, lcm
 from throughline.kernel.money import Rounding
 from throughline.lending.accrual import Accrued, accrued_to
 from throughline.lending.allocation import Component
-from throughline.lending.history import PAYMENTS, AppliesTo, ChargeKind, EventType, LoanEvent
+from throughline.lending.history import PAYMENTS, PLAN_CHANGES, AppliesTo, ChargeKind, EventType, LoanEvent
 from throughline.lending.plan import accrued_in
 from throughline.lending.rates import Span, rate_ratio, round_ratio
 from throughline.lending.replay import replay
@@ -39,7 +39,7 @@ PLAIN = PAYMENTS | {
     EventType.REVOKE_VARIATIONS,
     EventType.DELINQUENCY_RESUME,
 }
-AHEAD_OF_TIME = frozenset({EventType.VARIATION, EventType.END_VARIATIONS})  # may be dated after today
+AHEAD_OF_TIME = PLAN_CHANGES | {EventType.VARIATION, EventType.END_VARIATIONS}  # may be dated after today
 ONE_DAY = timedelta(days=1)
 REMIND_DAYS = 3
 AHEAD = timedelta(days=1_500)  # how far a plan with leap years reaches; then it is derived again
