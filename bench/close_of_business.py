@@ -38,6 +38,7 @@ from throughline.lending.account import locked_loan
 from throughline.lending.plans import write_plan
 
 TEMPLATES = 300
+LIMIT_S = 3_600
 TOUCHED = 0.04  # share of loans on which something was recorded during the day that is closed
 LATE = 0.12  # share of loans of which something is not paid
 COPY_TABLES = {
@@ -168,6 +169,13 @@ def multiply(where: Database, loans: int) -> None:
         connection.execute(text("CHECKPOINT"))
 
 
+def _wait(deadline: float) -> None:
+    """Look again in a moment, but not for ever."""
+    if time.monotonic() > deadline:
+        raise TimeoutError(f"not done within {LIMIT_S} s")
+    time.sleep(0.1)
+
+
 def close(where: Database, today: date, days: int) -> tuple[float, list[int]]:
     """Seconds to close so many days with two workers, and the peak memory of each in MB."""
     started_workers = [
@@ -180,8 +188,9 @@ def close(where: Database, today: date, days: int) -> tuple[float, list[int]]:
         )
         for _ in range(2)
     ]
+    deadline = time.monotonic() + LIMIT_S
     while len(list((settings().home / "run").glob("worker-*"))) < len(started_workers):
-        time.sleep(0.1)
+        _wait(deadline)
     clock.move_demo_forward(noon(today + timedelta(days=days)) - clock.now())
     started = time.perf_counter()
     with where.transaction() as session:
@@ -197,7 +206,7 @@ def close(where: Database, today: date, days: int) -> tuple[float, list[int]]:
             # The sums of the last day belong to it.
             if lending.business_date(session) >= until and not waiting:
                 break
-        time.sleep(0.1)
+        _wait(deadline)
     spent_s = time.perf_counter() - started
     peaks = [_peak_mb(one.pid) for one in started_workers]
     for one in started_workers:

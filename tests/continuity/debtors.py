@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
 from messaging.people import Borrower, register
+from support.loans import usual_loan
 from throughline.continuity import service
 from throughline.continuity.models import ProtectionCase
 from throughline.kernel import clock
@@ -84,18 +84,7 @@ def paid_out(session: Session, borrower_id: UUID, *, started_days_ago: int) -> t
     start = today() - timedelta(days=started_days_ago)
     loan_id = lending.open_loan(
         session,
-        lending.NewLoan(
-            borrower_id=borrower_id,
-            product_code="cash-cn",
-            principal_minor=300_000,
-            currency="CNY",
-            installments=6,
-            annual_rate_percent=Decimal("14.4"),
-            agreed_on=start,
-            contract_id=new_id(),
-            zone=settings().zone,
-            agreed_charges=("penalty_interest",),
-        ),
+        usual_loan(borrower_id, start),
         now=clock.now(),
     )
     event = lending.NewEvent(

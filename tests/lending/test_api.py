@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -15,6 +14,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from support.callers import Browse, browsing
+from support.loans import usual_loan
 from throughline.kernel import clock, http
 from throughline.kernel import settings as kernel_settings
 from throughline.kernel.db import Database
@@ -60,18 +60,7 @@ def loan(database: Database) -> tuple[UUID, UUID]:
         start = _today() - timedelta(days=40)
         loan_id = lending.open_loan(
             session,
-            lending.NewLoan(
-                borrower_id=borrower_id,
-                product_code="cash-cn",
-                principal_minor=300_000,
-                currency="CNY",
-                installments=6,
-                annual_rate_percent=Decimal("14.4"),
-                agreed_on=start,
-                contract_id=new_id(),
-                zone=ZONE,
-                agreed_charges=("penalty_interest",),
-            ),
+            usual_loan(borrower_id, start),
             now=clock.now(),
         )
         payout = lending.NewEvent(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +12,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from support.loans import usual_loan
 from throughline.kernel import clock
 from throughline.kernel.db import Database
 from throughline.kernel.ids import new_id
@@ -35,17 +35,7 @@ def _today() -> date:
 
 def _paid_out(session: Session, days_ago: int) -> UUID:
     on = _today() - timedelta(days=days_ago)
-    new = lending.NewLoan(
-        borrower_id=new_id(),
-        product_code="cash-cn",
-        principal_minor=PRINCIPAL,
-        currency="CNY",
-        installments=6,
-        annual_rate_percent=Decimal("14.4"),
-        agreed_on=on,
-        contract_id=new_id(),
-        zone=ZONE,
-    )
+    new = usual_loan(new_id(), on)
     loan_id = lending.open_loan(session, new, now=clock.now())
     lending.record_event(
         session, loan_id, lending.NewEvent(K.DISBURSEMENT, on, "payout", PRINCIPAL), now=clock.now()

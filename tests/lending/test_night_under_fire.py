@@ -206,7 +206,7 @@ def test_twenty_kills_two_runners_and_payments_meanwhile(
                 for one in runners:
                     one.start()
                 if kills < KILLS:
-                    time.sleep(chance.uniform(0.05, 0.4))
+                    time.sleep(chance.uniform(0.05, 0.4))  # the moment of the kill, anywhere in the work
                     for one in runners:
                         os.kill(
                             one.pid, signal.SIGKILL

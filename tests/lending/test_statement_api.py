@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from datetime import date, timedelta
-from decimal import Decimal
 from io import BytesIO, StringIO
 from typing import Any
 from uuid import UUID, uuid4
@@ -15,6 +14,7 @@ from pypdf import PdfReader
 from sqlalchemy.orm import Session
 
 from support.callers import Browse, browsing
+from support.loans import usual_loan
 from throughline.kernel import clock, http, typeset
 from throughline.kernel.db import Database
 from throughline.kernel.ids import new_id
@@ -43,18 +43,7 @@ def _loan(database: Database, *, paid_out: bool = True) -> tuple[UUID, UUID]:
     def verb(session: Session) -> UUID:
         loan_id = lending.open_loan(
             session,
-            lending.NewLoan(
-                borrower_id=borrower_id,
-                product_code="cash-cn",
-                principal_minor=300_000,
-                currency="CNY",
-                installments=6,
-                annual_rate_percent=Decimal("14.4"),
-                agreed_on=start,
-                contract_id=new_id(),
-                zone=ZONE,
-                agreed_charges=("penalty_interest",),
-            ),
+            usual_loan(borrower_id, start),
             now=clock.now(),
         )
         if paid_out:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from throughline.lending.history import ChargeKind
-from throughline.lending.plan import accrued_in
+from throughline.lending.plan_rows import accrued_in
 from throughline.lending.rates import round_to
 from throughline.lending.schedule import Schedule
 from throughline.lending.state import InstallmentState, LoanState, LoanStatus

@@ -107,7 +107,7 @@ def apply_variations(
     """
     file = locked_loan(session, loan_id)
     fingerprint = hashlib.sha256(rfc8785.dumps(_batch_json(batch))).digest()
-    known = _recorded(session, file, batch.idempotency_key)
+    known = file.recorded.get(batch.idempotency_key)
     if known is not None:
         if known.request_hash != fingerprint:
             raise BatchKeyReused
@@ -181,7 +181,7 @@ def _take_away(
     now: datetime,
 ) -> VariationReceipt:
     file = locked_loan(session, loan_id)
-    known = _recorded(session, file, key)
+    known = file.recorded.get(key)
     if known is not None:
         return _receipt_of(known)
     if not any(event.case == str(case_id) for event in file.events):
@@ -317,16 +317,6 @@ def _receipt(
         record_id=row.record_id,
         repeated=repeated,
     )
-
-
-def _recorded(session: Session, file: LoanFile, key: str) -> LoanEventRow | None:
-    return session.scalars(
-        select(LoanEventRow).where(
-            LoanEventRow.borrower_id == file.row.borrower_id,
-            LoanEventRow.loan_id == file.row.id,
-            LoanEventRow.idempotency_key == key,
-        )
-    ).one_or_none()
 
 
 def _batch_json(batch: VariationBatch) -> dict[str, Any]:

@@ -10,11 +10,9 @@ from collections.abc import Sequence
 from datetime import date
 
 from throughline.lending.history import PAYMENTS, EventType, LoanEvent, in_force
-from throughline.lending.state import LoanState
+from throughline.lending.state import NOTHING, LoanState
 from throughline.lending.terms import LoanTerms
 from throughline.lending.walk_money import WithMoney
-
-NO_PORTIONS = [0, 0, 0, 0]
 
 
 def replay(terms: LoanTerms, events: Sequence[LoanEvent], *, as_of: date) -> LoanState:
@@ -81,7 +79,7 @@ class Walk(WithMoney):
         if event.type not in sign:
             return
         amount = event.amount_minor or 0
-        self._book(event, amount, NO_PORTIONS, 0, [])
+        self._book(event, amount, NOTHING, 0, [])
         self.transactions[-1].recovered = sign[event.type] * amount
 
     def _note_closed(self, on: date) -> None:

@@ -8,8 +8,10 @@ from datetime import date
 from itertools import pairwise
 
 from throughline.lending.periods import DueDateShift, Grid, ScheduleError, add_periods
-from throughline.lending.plan import InterestClock, PlanRow, RealBalance, calculate, count_of, spread
+from throughline.lending.plan import RealBalance, calculate
+from throughline.lending.plan_rows import InterestClock, PlanRow
 from throughline.lending.rates import Span, merge, rate_ratio, round_to
+from throughline.lending.spread import count_of, spread
 from throughline.lending.terms import MAX_INSTALLMENTS, Amortization, LoanTerms
 
 
@@ -206,7 +208,7 @@ class Plan:
                     row.from_date,
                     row.due_date,
                     row.opening,
-                    self._balance_after(row),
+                    self.balance_after(row),
                     row.principal,
                     row.interest,
                     row.accrual,
@@ -217,7 +219,8 @@ class Plan:
             self.clock,
         )
 
-    def _balance_after(self, row: PlanRow) -> int:
+    def balance_after(self, row: PlanRow) -> int:
+        """The principal that is left after a row, in minor units."""
         if len(self.tranches) == 1:
             return row.opening - row.principal
         inside = sum(amount for day, amount in self.tranches if row.from_date < day < row.due_date)

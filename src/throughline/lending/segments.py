@@ -21,7 +21,7 @@ from throughline.kernel.money import Rounding
 from throughline.lending.accrual import Accrued, accrued_to
 from throughline.lending.allocation import Component
 from throughline.lending.history import PAYMENTS, PLAN_CHANGES, AppliesTo, ChargeKind, EventType, LoanEvent
-from throughline.lending.plan import accrued_in
+from throughline.lending.plan_rows import accrued_in
 from throughline.lending.rates import Span, rate_ratio, round_ratio
 from throughline.lending.replay import replay
 from throughline.lending.state import InstallmentState, LoanState, LoanStatus

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from throughline.lending.allocation import AllocationLine
 from throughline.lending.history import ChargeKind, EventType, Pauses
-from throughline.lending.plan import PlanRow
+from throughline.lending.plan_rows import PlanRow
 from throughline.lending.schedule import Schedule
 from throughline.lending.terms import LoanTerms
 

@@ -70,8 +70,6 @@ class WithCharges(WalkState):
 
     def _charge_each(self, event: LoanEvent) -> None:
         """One occurrence with each installment; those that were touched already stay."""
-        if event.value_date > self.as_of:
-            return
         for row in self.rows:
             if row.plan is None or row.plan.down_payment:
                 continue

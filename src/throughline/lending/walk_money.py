@@ -29,7 +29,6 @@ class WithMoney(WithTerms):
         self.overpaid += rest
         if portions[PRINCIPAL] and self.terms.recalculation.enabled:
             self.moves.append((effective, -portions[PRINCIPAL]))
-            self.moves.sort(key=lambda move: move[0])
             self._after_prepayment(day, lines)
         self._book(event, amount, portions, rest, lines)
 
@@ -163,53 +162,44 @@ class WithMoney(WithTerms):
     def _charge_back(self, event: LoanEvent) -> None:
         """The payer's bank took money back: the debt returns by the portions of that payment, on the
         installment that is running or on an additional one, and is late only from there."""
-        day, left = event.value_date, event.amount_minor or 0
+        amount = event.amount_minor or 0
         original = next((one for one in self.transactions if one.id == event.target), None)
-        from_overpaid = min(left, self.overpaid)
-        self.overpaid -= from_overpaid
-        left -= from_overpaid
-        taken = from_overpaid
-        for one in reversed(self.transactions):
-            part = min(taken, one.overpayment)
-            one.overpayment -= part
-            taken -= part
+        left = amount - self._use_up_overpaid(amount)
         portions = [0, 0, 0, 0]
         for component in (PENALTY, FEE, INTEREST):
             portions[component] = min(left, original.portions[component] if original else 0)
             left -= portions[component]
         portions[PRINCIPAL] = left
-        if any(portions):
-            row = next((one for one in self.rows if one.due_date >= day), None) or self._additional_row(day)
-            for place, amount in enumerate(portions):
-                row.credited[place] += amount
-            row.recount()
-            row.met_on = None
-            self.moves.append((self._rest(day), portions[PRINCIPAL]))
-            self.moves.sort(key=lambda move: move[0])
-        self._book(event, event.amount_minor or 0, portions, from_overpaid, [])
-        # What it gave back to the borrower's bank is no overpayment that later debt could use.
-        self.transactions[-1].overpayment = 0
+        self._owe_again(event.value_date, portions)
+        self._book(event, amount, portions, 0, [])
 
     def _refund(self, event: LoanEvent) -> None:
         """Money back to the borrower; more than the overpayment, after a replay, is debt again."""
         amount = event.amount_minor or 0
-        from_overpaid = min(amount, self.overpaid)
-        self.overpaid -= from_overpaid
-        left = from_overpaid
+        portions = [amount - self._use_up_overpaid(amount), 0, 0, 0]
+        self._owe_again(event.value_date, portions)
+        self._book(event, amount, portions, 0, [])
+
+    def _use_up_overpaid(self, most: int) -> int:
+        """Take up to so much from the overpayments, the newest first; returns how much."""
+        taken = left = min(most, self.overpaid)
+        self.overpaid -= taken
         for one in reversed(self.transactions):
             part = min(left, one.overpayment)
             one.overpayment -= part
             left -= part
-        debt = amount - from_overpaid
-        if debt:
-            row = next((one for one in self.rows if one.due_date >= event.value_date), None)
-            row = row or self._additional_row(event.value_date)
-            row.credited[PRINCIPAL] += debt
-            row.recount()
-            row.met_on = None
-            self.moves.append((self._rest(event.value_date), debt))
-            self.moves.sort(key=lambda move: move[0])
-        self._book(event, amount, [debt, 0, 0, 0], 0, [])
+        return taken
+
+    def _owe_again(self, day: date, portions: Sequence[int]) -> None:
+        """Debt that comes back, on the installment that is running or on an additional one."""
+        if not any(portions):
+            return
+        row = next((one for one in self.rows if one.due_date >= day), None) or self._additional_row(day)
+        for place, amount in enumerate(portions):
+            row.credited[place] += amount
+        row.recount()
+        row.met_on = None
+        self.moves.append((self._rest(day), portions[PRINCIPAL]))
 
     def _charge_off(self, event: LoanEvent) -> None:
         state = self.frozen(event.value_date)

@@ -8,7 +8,7 @@ from datetime import date
 from throughline.lending.allocation import AllocationLine, Component
 from throughline.lending.history import AppliesTo, Calculation, ChargeKind, EventType, LoanEvent
 from throughline.lending.overdue import PenaltyMeter
-from throughline.lending.plan import PlanRow
+from throughline.lending.plan_rows import PlanRow
 from throughline.lending.rates import rate_ratio, round_ratio
 from throughline.lending.state import ChargeState, Four, InstallmentState, Transaction
 from throughline.lending.terms import LoanTerms

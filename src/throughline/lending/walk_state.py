@@ -126,11 +126,7 @@ class WalkState:
 
     def _balance_after(self, row: Row) -> int:
         """The principal that the plan leaves after a row."""
-        plan = row.plan
-        if plan is None or self.plan is None:
-            return 0
-        inside = sum(amount for day, amount in self.plan.tranches if row.from_date < day < row.due_date)
-        return plan.opening + inside - plan.principal
+        return 0 if row.plan is None or self.plan is None else self.plan.balance_after(row.plan)
 
     def _status(self) -> LoanStatus:
         if self.disbursed_on is None:

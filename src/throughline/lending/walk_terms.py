@@ -7,11 +7,11 @@ from datetime import date
 from throughline.lending.accrual import interest_in_period
 from throughline.lending.history import AppliesTo, LoanEvent
 from throughline.lending.periods import add_periods
-from throughline.lending.plan import PlanRow
+from throughline.lending.plan_rows import PlanRow
 from throughline.lending.quote import settled_interest
 from throughline.lending.rates import rate_ratio
 from throughline.lending.schedule import Plan
-from throughline.lending.terms import Frequency
+from throughline.lending.terms import Frequency, Grace
 from throughline.lending.walk_charges import WithCharges
 from throughline.lending.walk_rows import INTEREST, PRINCIPAL, Charge, Movement, Row
 
@@ -94,7 +94,7 @@ class WithTerms(WithCharges):
             row.free = row.free or place < new.grace.interest_free
         if left[-1].no_principal or left[-1].held:
             left[-1].no_principal = left[-1].held = False
-        if new.annual_rate_percent is not None or new.installments or new.grace != type(new.grace)():
+        if new.annual_rate_percent is not None or new.installments or new.grace != Grace():
             self._tell_plan()
             plan.respread(left)
         plan.calculate()

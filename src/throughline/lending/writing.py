@@ -22,7 +22,7 @@ from throughline.ledger.entries import Line
 from throughline.lending import events as published
 from throughline.lending.account import LoanFile
 from throughline.lending.accrual import Accrued
-from throughline.lending.books import EntryPlan, earned_by, plan_entries
+from throughline.lending.books import earned_by, plan_entries
 from throughline.lending.cache import (
     planned,
     write_changed_installments,
@@ -50,6 +50,8 @@ class EventRefused(Invalid):
 _SCHEDULE_PROBLEMS = {
     "installment_not_found": N_("No installment is due on that day"),
     "due_date_out_of_order": N_("The new due date would meet or pass another one"),
+    "tranche_after_maturity": N_("No installment is left after this payout"),
+    "installment_too_small": N_("The installment does not repay the loan"),
 }
 
 
@@ -107,52 +109,29 @@ def append(
         loan_id=file.row.id,
     )
     with session.no_autoflush:  # one flush at the end: the loan's row is updated once
-        return _written(
+        rows = _store(session, file, new, origin, posting_date, now)
+        head = rows[0]
+        _post(session, file, f"loan-event:{head.id}", plan.event_lines, head.value_date, posting_date, now)
+        _post(
             session,
             file,
-            new,
-            origin,
-            before,
-            after,
-            plan,
-            through,
-            posting_date=posting_date,
-            reason=reason,
-            now=now,
+            f"loan-event:{head.id}:accrual",
+            plan.accrual_lines,
+            head.value_date,
+            posting_date,
+            now,
         )
-
-
-def _written(
-    session: Session,
-    file: LoanFile,
-    new: Sequence[LoanEvent],
-    origin: Origin,
-    before: LoanState,
-    after: LoanState,
-    plan: EntryPlan,
-    through: date | None,
-    *,
-    posting_date: date,
-    reason: str,
-    now: datetime,
-) -> Appended:
-    rows = _store(session, file, new, origin, posting_date, now)
-    head = rows[0]
-    _post(session, file, f"loan-event:{head.id}", plan.event_lines, head.value_date, posting_date, now)
-    _post(
-        session, file, f"loan-event:{head.id}:accrual", plan.accrual_lines, head.value_date, posting_date, now
-    )
-    file.recognised, file.row.cob_through = plan.recognised, through
-    write_changed_installments(session, file.row, before, after)
-    if before.schedule is None or planned(before) != planned(after):
-        write_schedule(session, file.row, after, reason=reason)
-    write_delinquency(session, file.row, after, on=posting_date, now=now)
-    transactions = write_transactions(
-        session, file, before, after, made_by=head.id, posting_date=posting_date
-    )
-    session.flush()
-    _publish_status(session, file, before, after)
-    return Appended(before, after, rows, transactions)
+        file.recognised, file.row.cob_through = plan.recognised, through
+        write_changed_installments(session, file.row, before, after)
+        if before.schedule is None or planned(before) != planned(after):
+            write_schedule(session, file.row, after, reason=reason)
+        write_delinquency(session, file.row, after, on=posting_date, now=now)
+        transactions = write_transactions(
+            session, file, before, after, made_by=head.id, posting_date=posting_date
+        )
+        session.flush()
+        _publish_status(session, file, before, after)
+        return Appended(before, after, rows, transactions)
 
 
 def _earned(
