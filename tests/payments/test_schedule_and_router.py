@@ -39,13 +39,14 @@ def test_later_queries_are_hourly_with_a_fifth_of_jitter(nr: int, chance: float)
         (State.FAILED, 60, 1, True, False),
     ],
 )
-def test_a_repeat_needs_ten_minutes_of_not_found_and_a_rail_that_knows_repeats(
+def test_a_repeat_needs_a_not_found_for_longer_than_the_lag_and_a_rail_that_knows_repeats(
     state: State, minutes: float, sends: int, one_order: bool, expected: bool
 ) -> None:
     sent_at = NOW - timedelta(minutes=minutes)
-    assert (
-        schedule.may_send_again(state, sent_at=sent_at, sends=sends, one_order=one_order, now=NOW) is expected
+    repeat = schedule.may_send_again(
+        state, sent_at=sent_at, sends=sends, one_order=one_order, lag_s=600, now=NOW
     )
+    assert repeat is expected
 
 
 CANDIDATES = st.builds(

@@ -16,10 +16,12 @@ from throughline.kernel.clock import real_now
 from throughline.kernel.crypto import pepper
 from throughline.kernel.i18n import N_, bilingual
 from throughline.kernel.logging import get_logger
+from throughline.kernel.settings import load
 from throughline.payments import accounts, booking, schedule
 from throughline.payments.models import PaymentAttempt, PaymentOrder, PaymentStep
 from throughline.payments.ports import Instruction, Rail, Report
 from throughline.payments.references import out_ref
+from throughline.payments.settings import PaymentSettings
 from throughline.payments.states import (
     ASKABLE,
     FINAL,
@@ -146,7 +148,7 @@ def record_query(
 ) -> Instruction | None:
     """Take in the answer to a query and plan the next one. An instruction means: send the same once more.
 
-    That is so when the provider has not found it for ten minutes, or when it waits for the payer and we
+    That is so when the provider has not found it for longer than its lag, or when it waits for the payer and we
     never got the address of its QR code; only on rails that treat a repeat as one order.
     """
     order, attempt = _locked(session, attempt_id)
@@ -161,7 +163,12 @@ def record_query(
     one_order = rail.capabilities().same_ref_idempotent
     sent_at = attempt.sent_at or attempt.prepared_at
     lost = report.outcome is Outcome.NOT_FOUND and schedule.may_send_again(
-        state, sent_at=sent_at, sends=attempt.sends, one_order=one_order, now=now
+        state,
+        sent_at=sent_at,
+        sends=attempt.sends,
+        one_order=one_order,
+        lag_s=load(PaymentSettings).not_found_lag_s,
+        now=now,
     )
     no_code = (
         state is State.PENDING_USER

@@ -10,7 +10,6 @@ _DELAYS_S = (5, 15, 30, 60, 120, 300, 600, 1800)
 _THEN_S = 3600
 _JITTER = 0.2
 
-NOT_FOUND_IS_LAG = timedelta(minutes=10)  # a provider may need so long to find what it has taken
 MAX_SENDS = 5
 SENT_IS_LOST_AFTER = timedelta(seconds=60)  # a call ends after 15 s at the latest
 SHOWN_AFTER = timedelta(hours=2)  # on the operations board
@@ -27,10 +26,14 @@ def next_query_in(queries: int, chance: float) -> timedelta:
     return timedelta(seconds=_THEN_S * (1 + _JITTER * (2 * chance - 1)))
 
 
-def may_send_again(state: State, *, sent_at: datetime, sends: int, one_order: bool, now: datetime) -> bool:
+def may_send_again(
+    state: State, *, sent_at: datetime, sends: int, one_order: bool, lag_s: float, now: datetime
+) -> bool:
     """Whether a "not found" allows the same request with the same reference once more.
 
     Only when the rail treats a repeat as one order (`one_order`), the end is unknown and the provider
-    has had ten minutes. This heals a crash between the commit of "sent" and the socket.
+    has had `lag_s`, the time it may need to find what it has taken. This heals a crash between the
+    commit of "sent" and the socket.
     """
-    return state is State.UNKNOWN and one_order and sends < MAX_SENDS and now - sent_at >= NOT_FOUND_IS_LAG
+    ripe = now - sent_at >= timedelta(seconds=lag_s)
+    return state is State.UNKNOWN and one_order and sends < MAX_SENDS and ripe

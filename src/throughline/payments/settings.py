@@ -11,6 +11,7 @@ from pydantic_settings import SettingsConfigDict
 from throughline.kernel.settings import PackageSettings, settings
 
 _DEMO_BANK = AnyHttpUrl("http://127.0.0.1:8101")
+_DEMO_LAG_S = 30
 _DEMO_WECHAT = AnyHttpUrl("http://127.0.0.1:8102")
 
 
@@ -22,6 +23,9 @@ class PaymentSettings(PackageSettings):
     )
 
     call_timeout_s: Annotated[float, Field(gt=0, le=60)] = 15
+    not_found_lag_s: Annotated[float, Field(ge=0, le=86_400)] = Field(
+        600, description="How long a provider may need to find what it has taken"
+    )
     collection_open_min: Annotated[int, Field(ge=5, le=7 * 24 * 60)] = 120
 
     bank_url: AnyHttpUrl | None = Field(None, description="The bank's interface for ISO 20022 files")
@@ -64,6 +68,9 @@ class PaymentSettings(PackageSettings):
             }.items():
                 if getattr(self, name) is None:
                     object.__setattr__(self, name, value)
+            if "not_found_lag_s" not in self.model_fields_set:
+                # The simulators find at once what they took: a restarted demo need not wait long.
+                object.__setattr__(self, "not_found_lag_s", _DEMO_LAG_S)
         if self.bank_url and not (self.bank_private_key and self.bank_trusted_keys):
             raise ValueError("bank_url needs bank_private_key and bank_trusted_keys")
         if self.wechat_url and not (
