@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
+import pyxirr
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -52,6 +53,20 @@ def test_effective_agrees_with_an_independent_solver(parts: list[tuple[int, int]
     slope = float(np.polynomial.polynomial.polyval(daily, np.polynomial.polynomial.polyder(coefficients)))
     # One Newton step from our root must not move it by more than the printed digits.
     assert abs(value / slope) < 1e-7
+
+
+@given(
+    st.lists(st.tuples(st.integers(30, 720), st.integers(1_000, 200_000)), min_size=1, max_size=24),
+    st.integers(60, 99),
+)
+def test_effective_agrees_with_pyxirr(parts: list[tuple[int, int]], lent_percent: int) -> None:
+    lent = sum(amount for _, amount in parts) * lent_percent // 100
+    payments = [Flow(START + timedelta(days=day), amount) for day, amount in parts]
+    found = annual_rate(Convention.EFFECTIVE, [Flow(START, lent)], payments).percent
+    dates = [START, *(START + timedelta(days=day) for day, _ in parts)]
+    theirs = pyxirr.xirr(dates, [-float(lent), *(float(amount) for _, amount in parts)])
+    assert theirs is not None
+    assert float(found) == pytest.approx(100 * theirs, rel=1e-7, abs=1e-6)
 
 
 def test_months_and_eu_years_count_back_from_the_later_date() -> None:
