@@ -156,10 +156,15 @@ def test_a_loan_that_is_not_active_has_no_plan() -> None:
     assert accrual_plan(loan.terms, loan.events, loan.state(date(2027, 1, 5))) is None
 
 
-def test_a_penalty_pause_across_a_leap_year_ends_the_plan_before_it() -> None:
+def test_a_penalty_pause_across_a_leap_year_is_in_the_plan() -> None:
+    """The paused days of 2027 weigh 1/365, those of 2028 1/366; the lines are cut between them."""
     terms = loan_terms(day_count=DayCount(YearBasis.ACTUAL), overdue_interest=OverdueInterest(Decimal(18)))
     loan = History(terms).disburse(date(2027, 9, 1))
-    loan.vary(VariationKind.PENALTY_PAUSE, date(2027, 10, 10), date(2027, 10, 20))
+    loan.vary(VariationKind.PENALTY_PAUSE, date(2027, 12, 25), date(2028, 1, 9))
     plan = accrual_plan(terms, loan.events, loan.state(date(2027, 11, 1)))
     assert plan is not None
-    assert plan.valid_until == date(2027, 12, 31)
+    assert plan.valid_until is not None
+    assert plan.valid_until > date(2029, 1, 1)
+    for offset in range(120):
+        day = date(2027, 11, 1) + timedelta(days=offset)
+        assert plan.at(day) == accrued_to(loan.state(day), day, closed=False), day

@@ -11,10 +11,9 @@ from throughline.lending.rates import (
     Ratio,
     Span,
     add_ratios,
-    days_inside,
     rate_ratio,
     round_ratio,
-    year_share,
+    unpaused_share,
 )
 from throughline.lending.terms import LoanTerms, OverdueBase
 
@@ -44,17 +43,10 @@ class PenaltyMeter:
         after, self._through = self._through, to
         if base == 0:
             return
-        share, year = year_share(after, to, self.terms.day_count.year)
-        days = (to - after).days
-        counted = days - days_inside(after, to, self.pauses)
-        if counted == 0:
-            return
-        rate, scale = rate_ratio(rule.annual_rate_percent)
-        # Within a stretch that a leap year cuts, paused days are taken out in proportion.
-        part: Ratio = (base * rate * share, scale * year)
-        if counted != days:
-            part = (part[0] * counted, part[1] * days)
-        self._sum = add_ratios(self._sum, part)
+        share, year = unpaused_share(after, to, self.terms.day_count.year, self.pauses)
+        if share:
+            rate, scale = rate_ratio(rule.annual_rate_percent)
+            self._sum = add_ratios(self._sum, (base * rate * share, scale * year))
 
     @property
     def amount_minor(self) -> int:

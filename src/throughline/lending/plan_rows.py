@@ -16,6 +16,7 @@ from throughline.lending.rates import (
     times,
 )
 from throughline.lending.terms import (
+    Frequency,
     InterestPeriod,
     ScheduleType,
 )
@@ -38,7 +39,8 @@ class PlanRow:
 
     The first block is decided when the plan is made: `installment` fixes principal and interest together,
     else `principal` fixes the principal; `held` interest is collected with the next row that is not held;
-    `waiting` is interest moved here from elsewhere, bearing none itself. The second block is what the
+    `waiting` is interest moved here from elsewhere, bearing none itself; `every` is the length of its period
+    where it is not the contract's. The second block is what the
     borrower has paid and what a chargeback has put back. The third is calculated.
     """
 
@@ -53,6 +55,7 @@ class PlanRow:
     flat_interest: int | None = None
     waiting: int = 0
     down_payment: bool = False
+    every: Frequency | None = None
     last: bool = False
     settled: bool = False
 
@@ -105,7 +108,7 @@ class InterestClock:
         pauses = self.pauses if paused else ()
         if self.by_periods:
             days = (through - after).days - (days_inside(after, through, pauses) if pauses else 0)
-            share, year = standard_share(self.grid.terms)
+            share, year = standard_share(self.grid.terms, row.every)
             return times(
                 self.rate_of_row_due(row.due_date), (share * days, year * (row.due_date - row.from_date).days)
             )

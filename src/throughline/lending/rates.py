@@ -13,6 +13,7 @@ from decimal import Decimal
 
 from throughline.kernel.money import Rounding
 from throughline.lending.terms import (
+    Frequency,
     InterestPeriod,
     LoanTerms,
     MonthBasis,
@@ -22,6 +23,7 @@ from throughline.lending.terms import (
 )
 
 Ratio = tuple[int, int]
+Span = tuple[date, date]  # first and last day, both inside
 ZERO: Ratio = (0, 1)
 ACTUAL_YEARS = 365 * 366  # common denominator of days in common and in leap years
 
@@ -86,6 +88,16 @@ def year_share(after: date, through: date, year: YearBasis) -> Ratio:
     return share, ACTUAL_YEARS
 
 
+def unpaused_share(after: date, through: date, year: YearBasis, spans: Sequence[Span]) -> Ratio:
+    """The interest days after+1 … through as a share of a year, without those in the merged spans."""
+    share, denominator = year_share(after, through, year)
+    for first, last in spans:
+        low, high = max(after, first - timedelta(days=1)), min(through, last)
+        if low < high:
+            share -= year_share(low, high, year)[0]
+    return share, denominator
+
+
 def period_share(after: date, due: date, *, whole: bool, terms: LoanTerms) -> Ratio:
     """The share of a year that the period (after, due] counts for interest (lending.md section 4).
 
@@ -109,9 +121,12 @@ def period_share(after: date, due: date, *, whole: bool, terms: LoanTerms) -> Ra
     return share, year
 
 
-def standard_share(terms: LoanTerms) -> Ratio:
-    """One period as a share of a year without looking at a calendar: months of 12, weeks of 52, days of Y."""
-    every = terms.repay_every
+def standard_share(terms: LoanTerms, every: Frequency | None = None) -> Ratio:
+    """One period as a share of a year without looking at a calendar: months of 12, weeks of 52, days of Y.
+
+    `every` is the period where it is not that of the terms.
+    """
+    every = every or terms.repay_every
     year = 365 if terms.day_count.year is YearBasis.ACTUAL else int(terms.day_count.year.value)
     if terms.interest_period is InterestPeriod.DAILY:
         days = {PeriodUnit.MONTHS: 30, PeriodUnit.WEEKS: 7, PeriodUnit.DAYS: 1}[every.unit]
@@ -120,8 +135,6 @@ def standard_share(terms: LoanTerms) -> Ratio:
 
 
 # --- pauses -----------------------------------------------------------------------------------------
-
-Span = tuple[date, date]  # first and last day, both inside
 
 
 def merge(spans: Sequence[Span]) -> tuple[Span, ...]:

@@ -27,7 +27,7 @@ from throughline.lending.replay import replay
 from throughline.lending.state import InstallmentState, LoanState, LoanStatus
 from throughline.lending.terms import LoanTerms, OverdueBase, YearBasis
 
-VERSION = 1  # of the rules in this file; plans of another version are derived again
+VERSION = 2  # of the rules in this file; plans of another version are derived again
 PLAIN = PAYMENTS | {
     EventType.DISBURSEMENT,
     EventType.REVERSAL,
@@ -294,8 +294,7 @@ def _steps(state: LoanState, charges: ChargeKind, kind: SegmentKind) -> Iterator
 def _horizon(state: LoanState, valid_from: date) -> date | None:
     """The last day that the plan can speak of; None when there is no end.
 
-    Where each day counts by its own calendar year, paused days are taken out in proportion of a stretch
-    that a leap year may cut: no line describes that, so the plan ends before such a cut.
+    Where each day counts by its own calendar year, the lines are cut next to leap years, so they have one.
     """
     rule = state.terms.overdue_interest
     if state.terms.recalculation.enabled:
@@ -306,17 +305,7 @@ def _horizon(state: LoanState, valid_from: date) -> date | None:
         return due
     if rule is None or state.terms.day_count.year is not YearBasis.ACTUAL:
         return None
-    until = max(state.as_of, *(row.due_date for row in state.installments)) + AHEAD
-    for row in state.installments:
-        start = row.due_date + timedelta(days=rule.grace_days)
-        if any(last > start for _, last in state.pauses.penalty) and (
-            row.late_minor or row.outstanding_minor
-        ):
-            cut = next(_leap_cuts(start, until), None)
-            if cut is not None and cut <= valid_from:
-                raise _NoPlan
-            until = until if cut is None else min(until, cut)
-    return until
+    return max(state.as_of, *(row.due_date for row in state.installments)) + AHEAD
 
 
 def _leap_cuts(after: date, through: date) -> Iterator[date]:
