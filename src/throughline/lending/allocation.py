@@ -117,11 +117,16 @@ def allocate(
     order = buckets(rule)
     if rule.direction is Direction.VERTICAL:
         for due_type, component in order:
-            spread.over(by_type[due_type], (component,))
+            if due_type is DueType.IN_ADVANCE and rule.future is FutureInstallments.REAMORTIZE:
+                _pay_in_shares(spread, future, (component,))
+            else:
+                spread.over(by_type[due_type], (component,))
+            if due_type is DueType.DUE and rule.preset in _DUE_FIRST:
+                _pay_due_charges(spread, future, (component,))
         return spread.lines()
     for due_type, components in _grouped(order):
         if due_type is DueType.IN_ADVANCE and rule.preset in _DUE_FIRST:
-            _pay_due_charges(spread, future)
+            _pay_due_charges(spread, future, (N, F))
         if due_type is DueType.IN_ADVANCE and rule.future is FutureInstallments.REAMORTIZE:
             _pay_in_shares(spread, future, components)
         else:
@@ -143,23 +148,23 @@ def _grouped(order: Iterable[Bucket]) -> list[tuple[DueType, list[Component]]]:
     return list(groups.items())
 
 
-def _pay_due_charges(spread: _Spread, future: Sequence[Debt]) -> None:
+def _pay_due_charges(spread: _Spread, future: Sequence[Debt], components: Sequence[Component]) -> None:
     """A charge whose own due date has come counts as due, whatever its installment."""
     for debt in sorted(future, key=lambda one: one.due_date):
-        for component in (N, F):
+        for component in components:
             spread.pay(debt.nr, component, debt.due_now[component])
 
 
 def _pay_in_shares(spread: _Spread, future: Sequence[Debt], components: Sequence[Component]) -> None:
     """Equal shares over all future installments, the remainder on the last; again while money and debt remain."""
-    open_debts = [debt for debt in future if spread.open(debt.nr)]
+    open_debts = [debt for debt in future if spread.open(debt.nr, components)]
     while spread.left and open_debts:
         share, extra = divmod(spread.left, len(open_debts))
         for debt in open_debts:
             budget = share + (extra if debt is open_debts[-1] else 0)
             for component in components:
                 budget -= spread.pay(debt.nr, component, budget)
-        open_debts = [debt for debt in open_debts if spread.open(debt.nr)]
+        open_debts = [debt for debt in open_debts if spread.open(debt.nr, components)]
 
 
 class _Spread:
@@ -170,8 +175,8 @@ class _Spread:
         self._outstanding = outstanding
         self._paid: dict[tuple[int, Component], int] = {}
 
-    def open(self, nr: int) -> bool:
-        return any(self._outstanding[nr])
+    def open(self, nr: int, components: Iterable[Component]) -> bool:
+        return any(self._outstanding[nr][component] for component in components)
 
     def pay(self, nr: int, component: Component, limit: int) -> int:
         amount = min(self.left, limit, self._outstanding[nr][component])
