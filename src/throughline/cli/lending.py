@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from throughline.cli import schedules
 from throughline.cli.batch import Document, WrongInput, run
+
+if TYPE_CHECKING:
+    from throughline.lending.periods import ScheduleError
+    from throughline.lending.reading_json import Node
 
 app = typer.Typer(no_args_is_help=True)
 app.command()(schedules.schedules)
@@ -54,10 +58,28 @@ def _replayed(value: Any) -> Document:
             try:
                 books.record(event)
             except ScheduleError as error:
-                raise InputError(node.path, str(error)) from None
-        return Answer(books).document()
+                raise InputError(_place(node, error), str(error)) from None
+        try:
+            return Answer(books).document()
+        except ScheduleError as error:
+            raise InputError(_place(document, error), str(error)) from None
     except InputError as error:
         raise WrongInput(error.path, error.expected) from None
+
+
+# Which members of an event a schedule cannot take; the first one that is there is named.
+_MEMBERS = {
+    "installment_not_found": ("from_due_date",),
+    "due_date_out_of_order": ("to_due_date", "new_due_date", "first_due_date", "extra_installments"),
+    "tranche_after_maturity": ("date",),
+}
+
+
+def _place(node: Node, error: ScheduleError) -> str:
+    if error.code == "installment_too_small":
+        return "$.terms.installment_amount"
+    named = next((name for name in _MEMBERS.get(error.code, ()) if node.has(name)), None)
+    return node.at(named) if named else node.path
 
 
 def _show(answer: Document) -> None:

@@ -62,14 +62,15 @@ class Answer:
         }
 
     def _totals(self, state: LoanState, rows: Sequence[InstallmentState]) -> dict[str, str]:
+        at_payout = state.paid_at_disbursement
         overdue = sum(row.outstanding_minor for row in state.installments if row.due_date < state.as_of)
         sums = {
             "principal": sum(row.due[0] for row in rows),
             "interest": sum(row.due[1] for row in rows),
-            "fees": sum(row.due[2] for row in rows),
-            "penalties": sum(row.due[3] for row in rows),
-            "due": sum(sum(row.due) for row in rows),
-            "paid": sum(sum(row.paid) for row in rows),
+            "fees": sum(row.due[2] for row in rows) + at_payout[2],
+            "penalties": sum(row.due[3] for row in rows) + at_payout[3],
+            "due": sum(sum(row.due) for row in rows) + sum(at_payout),
+            "paid": sum(sum(row.paid) for row in rows) + sum(at_payout),
             "outstanding": sum(row.outstanding_minor for row in rows),
             "overpaid": state.overpaid_minor,
             "overdue": overdue,
@@ -131,7 +132,8 @@ class Answer:
     def _delinquency(self, state: LoanState) -> dict[str, Any]:
         late = delinquency(state, state.as_of)
         payments = [one for one in state.transactions if one.type in PAYMENTS]
-        last = max(payments, key=lambda one: one.value_date, default=None)
+        # They are in the order of replay: the last one of the last day.
+        last = payments[-1] if payments else None
         by_range: Counter[str | None] = Counter()
         for row in late.by_installment:
             by_range[row.range] += row.amount_minor
@@ -169,10 +171,12 @@ class Answer:
 
 
 def _draft(books: LoanBooks) -> tuple[InstallmentState, ...]:
-    """The schedule of a loan that has not been paid out: from its expected date, or none."""
+    """The schedule of a loan that has not been paid out: from its expected date, or none. Raises ScheduleError."""
     try:
         planned = build_schedule(books.terms, ()).installments
-    except ScheduleError:
+    except ScheduleError as error:
+        if error.code != "no_disbursement":
+            raise
         return ()
     return tuple(
         InstallmentState(

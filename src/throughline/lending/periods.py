@@ -54,6 +54,13 @@ def _add_months(anchor: date, months: int) -> date:
     return date(year, month + 1, min(anchor.day, monthrange(year, month + 1)[1]))
 
 
+def count_on(anchor: date, every: Frequency, count: int, due_dates: DueDates) -> date:
+    """As `add_periods`; with `month_end` an anchor that ends its month goes on from month's end to month's end."""
+    due = add_periods(anchor, every, count)
+    months = due_dates is DueDates.MONTH_END and every.unit is PeriodUnit.MONTHS
+    return _month_end(due) if months and anchor == _month_end(anchor) else due
+
+
 def _month_end(day: date) -> date:
     return day.replace(day=monthrange(day.year, day.month)[1])
 
@@ -96,15 +103,16 @@ class Grid:
     def _extend(self) -> None:
         terms, nr = self.terms, len(self._dates)
         before = self._dates[-1]
-        if terms.first_due_date is not None:
-            due = add_periods(terms.first_due_date, terms.repay_every, nr - 1)
-            whole = nr > 1 or add_periods(terms.first_due_date, terms.repay_every, -1) == before
-        else:
-            due = add_periods(self.paid_out_on, terms.repay_every, nr)
-            whole = True
+        every, first = terms.repay_every, terms.first_due_date
+        due = add_periods(self.paid_out_on, every, nr) if first is None else add_periods(first, every, nr - 1)
         if terms.due_dates is DueDates.MONTH_END:
             due = _month_end(due)
-            whole = before == _month_end(before)
+            whole = nr > 1 or (
+                before == _month_end(before) and due == _month_end(add_periods(before, every, 1))
+            )
+        else:
+            # From 31 January to 28 February is a month whether one counts on or back.
+            whole = nr > 1 or add_periods(before, every, 1) == due or add_periods(due, every, -1) == before
         self._dates.append(due)
         self._shares.append(period_share(before, due, whole=whole, terms=terms))
 

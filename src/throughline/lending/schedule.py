@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from datetime import date
 from itertools import pairwise
 
-from throughline.lending.periods import DueDateShift, Grid, ScheduleError, add_periods
+from throughline.lending.periods import DueDateShift, Grid, ScheduleError, count_on
 from throughline.lending.plan import RealBalance, calculate
 from throughline.lending.plan_rows import InterestClock, PlanRow
 from throughline.lending.rates import Span, merge, rate_ratio, round_to
 from throughline.lending.spread import count_of, spread
-from throughline.lending.terms import MAX_INSTALLMENTS, Amortization, LoanTerms
+from throughline.lending.terms import MAX_INSTALLMENTS, Amortization, Frequency, LoanTerms
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +87,21 @@ def build_schedule(terms: LoanTerms, tranches: Sequence[Tranche], changes: Seque
     return plan.schedule()
 
 
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """Where due dates are counted from: the regular row at a place, its date, and the time between two dates."""
+
+    place: int
+    date: date
+    every: Frequency
+
+
 @dataclass(slots=True)
 class Plan:
-    """A schedule while tranches, moved dates and new terms change it."""
+    """A schedule while tranches, moved dates and new terms change it.
+
+    `anchor` is None as long as the dates are those of the contract.
+    """
 
     terms: LoanTerms
     clock: InterestClock
@@ -98,6 +110,7 @@ class Plan:
     tranches: list[tuple[date, int]] = field(default_factory=list)
     installment: int = 0
     real: RealBalance | None = None
+    anchor: Anchor | None = None
 
     @staticmethod
     def start(
@@ -131,15 +144,33 @@ class Plan:
         left = [row for row in self.regular() if row.due_date > on]
         if not left:
             raise ScheduleError("tranche_after_maturity", "no installment is left after the payout")
-        self.respread(left)
+        signed = terms.installment_minor
+        if signed is None or signed != self.installment:
+            self.respread(left)
+        else:
+            self._lengthen(left, signed)
 
-    def respread(self, left: Sequence[PlanRow]) -> None:
-        """Spread what is owed at the start of these rows over them."""
+    def respread(self, left: Sequence[PlanRow], installment: int | None = None) -> None:
+        """Spread what is owed at the start of these rows over them; `installment` keeps a given one."""
         for row in left:
             row.settled = False
         balance, inside = self.owed_before(left[0])
-        self.installment = spread(left, self.clock, balance, inside, None)
+        self.installment = spread(left, self.clock, balance, inside, installment)
         self.apply_shifts()
+
+    def _lengthen(self, left: list[PlanRow], installment: int) -> None:
+        """Keep the installment that was signed, and add rows until what remains fits into the last one."""
+        while True:
+            self.respread(left, installment)
+            self.calculate()
+            last = left[-1]
+            if last.principal + last.interest <= installment:
+                return
+            count = len(self.regular())
+            if count == MAX_INSTALLMENTS:
+                raise ScheduleError("installment_too_small", f"more than {MAX_INSTALLMENTS} installments")
+            left.append(PlanRow(last.nr + 1, last.due_date, self.date_of(count), every=last.every))
+            self.rows.append(left[-1])
 
     def owed_before(self, row: PlanRow) -> tuple[int, list[tuple[date, int]]]:
         """The planned balance at the start of a row, and the tranches paid out after that."""
@@ -181,12 +212,28 @@ class Plan:
         """Move the due date of the row at a place; with `following` the later ones are counted from it."""
         rows[at].due_date = to
         if following:
+            every = self.anchor.every if self.anchor else self.terms.repay_every
+            self.anchor = Anchor(at, to, every)
             for place in range(at + 1, len(rows)):
-                rows[place].due_date = add_periods(to, self.terms.repay_every, place - at)
+                rows[place].due_date = self.date_of(place)
         for one, other in pairwise(rows):
             other.from_date = one.due_date
-        if any(row.from_date >= row.due_date for row in rows):
-            raise ScheduleError("due_date_out_of_order", f"{to} would meet another due date")
+        self.check_order()
+
+    def date_of(self, place: int) -> date:
+        """The due date that belongs to a place among the regular rows, also beyond the last."""
+        start = self.anchor
+        if start is None:
+            return self.clock.grid.due_on(place + 1)
+        return count_on(start.date, start.every, place - start.place, self.terms.due_dates)
+
+    def check_order(self) -> None:
+        """Raise ScheduleError `due_date_out_of_order` when dates meet or pass each other."""
+        wrong = next(
+            (row for row in self.regular() if not row.settled and row.from_date >= row.due_date), None
+        )
+        if wrong is not None:
+            raise ScheduleError("due_date_out_of_order", f"{wrong.due_date} would meet another due date")
 
     def check_shifts(self) -> None:
         """Raise ScheduleError `installment_not_found` when a moved date is that of no installment."""

@@ -98,7 +98,7 @@ def _factors(
     terms = clock.grid.terms
     standard: Ratio | None = None
     if terms.schedule_type is ScheduleType.CUMULATIVE:
-        standard = times(clock.rate_of_row_due(rows[-1].due_date), standard_share(terms))
+        standard = times(clock.rate_of_row_due(rows[-1].due_date), standard_share(terms, rows[-1].every))
     factors, grown = [], []
     shifted = {row.nr: span for row, span in zip(rows, dates, strict=False)} if dates else {}
     for row in rows:
@@ -175,7 +175,7 @@ def _spread_flat(rows: Sequence[PlanRow], paying: Sequence[PlanRow], clock: Inte
             share = clock.grid.share_between(row.from_date, row.due_date, (), max(row.nr, 1))
             term = add_ratios(term, share) if term[0] else share
     else:
-        one, year = standard_share(terms)
+        one, year = standard_share(terms, rows[-1].every)
         term = one * count, year
     numerator, denominator = times(clock.rate_of_row_due(rows[-1].due_date), term)
     interest = round_to(total * numerator, denominator, rules.mode, rules.unit_minor)

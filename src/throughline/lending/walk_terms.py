@@ -6,11 +6,10 @@ from datetime import date
 
 from throughline.lending.accrual import interest_in_period
 from throughline.lending.history import AppliesTo, LoanEvent
-from throughline.lending.periods import add_periods
 from throughline.lending.plan_rows import PlanRow
 from throughline.lending.quote import settled_interest
 from throughline.lending.rates import rate_ratio
-from throughline.lending.schedule import Plan
+from throughline.lending.schedule import Anchor, Plan
 from throughline.lending.terms import Frequency, Grace
 from throughline.lending.walk_charges import WithCharges
 from throughline.lending.walk_rows import INTEREST, PRINCIPAL, Charge, Movement, Row
@@ -87,6 +86,7 @@ class WithTerms(WithCharges):
         regular = plan.regular()
         if new.first_due_date is not None:
             plan.move(regular, at, new.first_due_date, following=True)
+        plan.check_order()
         left = regular[at:]
         for place, row in enumerate(left):
             row.no_principal = row.no_principal or place < new.grace.principal
@@ -159,23 +159,25 @@ class WithTerms(WithCharges):
 
 
 def _extend(plan: Plan, extra: int) -> None:
-    """More installments after the last, as far apart as the others."""
-    last = plan.rows[-1]
-    anchor, start = last.due_date, last.due_date
+    """More installments after the last, on the dates that would come next."""
+    last, count = plan.rows[-1], len(plan.regular())
+    start = last.due_date
     last.last = last.last and not extra
     for nr in range(1, extra + 1):
-        due = add_periods(anchor, plan.terms.repay_every, nr)
-        plan.rows.append(PlanRow(last.nr + nr, start, due))
+        due = plan.date_of(count + nr - 1)
+        plan.rows.append(PlanRow(last.nr + nr, start, due, every=last.every))
         start = due
 
 
 def _new_rows(plan: Plan, start: date, first_due: date, count: int, every: Frequency) -> list[PlanRow]:
-    """Rows of a new plan from a day on."""
+    """Rows of a new plan from a day on; its dates are counted from the first one."""
     nr = plan.rows[-1].nr if plan.rows else 0
+    kept = len(plan.regular())
+    plan.anchor = Anchor(kept, first_due, every)
     rows = []
     for place in range(count):
-        due = add_periods(first_due, every, place)
-        rows.append(PlanRow(nr + place + 1, start, due))
+        due = plan.date_of(kept + place)
+        rows.append(PlanRow(nr + place + 1, start, due, every=every))
         start = due
     return rows
 

@@ -64,7 +64,7 @@ def due_dates(structure: Structure, payout: Ints, first_due: Ints) -> Ints:
     return made
 
 
-def shares(structure: Structure, payout: Ints, first_due: Ints, due: Ints) -> tuple[Ints, Ints]:
+def shares(structure: Structure, payout: Ints, due: Ints) -> tuple[Ints, Ints]:
     """Each period as a share of a year, (numerators, denominators): rate times share is its factor."""
     before, days = due[:-1], due[1:] - due[:-1]
     month = 0
@@ -77,23 +77,23 @@ def shares(structure: Structure, payout: Ints, first_due: Ints, due: Ints) -> tu
         share = share[1:] - share[:-1]
         year = np.full_like(share, ACTUAL_YEARS)
         if month:
-            whole = _whole(structure, payout, first_due, before)
+            whole = _whole(structure, payout, due[1], before)
             share = np.where(whole, share * month, share)
             year = np.where(whole, year * days, year)
         return share, year
     if month:
-        days = np.where(_whole(structure, payout, first_due, before), month, days)
+        days = np.where(_whole(structure, payout, due[1], before), month, days)
     return days, np.full_like(days, int(structure.day_count.year.value))
 
 
-def _whole(structure: Structure, payout: Ints, first_due: Ints, before: Ints) -> npt.NDArray[np.bool_]:
-    """Which periods are whole ones; only the first may be shorter or longer."""
+def _whole(structure: Structure, payout: Ints, first: Ints, before: Ints) -> npt.NDArray[np.bool_]:
+    """Which periods are whole ones; only the first, due on `first`, may be shorter or longer."""
     made = np.ones(before.shape, np.bool_)
+    one_on = _after(structure, payout, 1)
     if structure.month_end:
-        made[0] = payout == _month_ends(payout)
+        made[0] = (payout == _month_ends(payout)) & (first == _month_ends(one_on))
     else:
-        one_before = _after(structure, np.where(first_due > 0, first_due, payout), -1)
-        made[0] = (first_due == 0) | (one_before == payout)
+        made[0] = (one_on == first) | (_after(structure, first, -1) == payout)
     return made
 
 

@@ -185,7 +185,7 @@ def _group(
 ) -> _Group:
     """Those of the loans `at` which the arrays are sure of."""
     due = dates.due_dates(structure, payout, first_due)
-    share = dates.shares(structure, payout, first_due, due)
+    share = dates.shares(structure, payout, due)
     small = arrays.small_enough(principal, rate, share)
     if not small.all():
         at, due, principal = at[small], due[:, small], principal[small]
