@@ -25,8 +25,9 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from throughline.kernel import clock
 from throughline.kernel.db import Base, Id, Instant, Json, database
 from throughline.kernel.ids import new_id
-from throughline.kernel.jobs import NewJob, defer_many, task
+from throughline.kernel.jobs import NewJob, defer_many, defer_together, task
 from throughline.kernel.telemetry import span
+from throughline.kernel.together import Part, Together
 
 DELIVER = "kernel.deliver_event"
 DELIVERY_RUNS = 600  # with a back-off of up to 5 min (150 s on average): about 24 hours
@@ -119,25 +120,50 @@ def publish(
     The caller holds the aggregate's row lock: that is what makes `seq` and the order of jobs equal the
     order of commits. Payloads carry ids, never names, numbers or addresses of people.
     """
+    rows = Together()
+    event_id = publish_together(rows, AggregateEvent(event, aggregate_type, aggregate_id, borrower_id))
+    rows.write(session)
+    return event_id
+
+
+def publish_together(into: Together, one: AggregateEvent) -> UUID:
+    """As `publish`, with the rows that are gathered there; returns the event's id."""
     carrier: dict[str, str] = {}
     propagate.inject(carrier)
-    seq = select(func.coalesce(func.max(OutboxEvent.seq), 0) + 1).where(
-        OutboxEvent.aggregate_id == aggregate_id, OutboxEvent.aggregate_type == aggregate_type
+    event_id = new_id()
+    into.put(
+        _EVENTS,
+        {
+            "id": event_id,
+            "aggregate_type": one.aggregate_type,
+            "aggregate_id": one.aggregate_id,
+            "borrower_id": one.borrower_id,
+            "type": one.event.TYPE,
+            "payload": payload_of(one.event),
+            "trace": carrier.get("traceparent"),
+            "recorded_at": clock.now(),
+        },
     )
-    row = OutboxEvent(
-        aggregate_type=aggregate_type,
-        aggregate_id=aggregate_id,
-        seq=session.execute(seq).scalar_one(),
-        borrower_id=borrower_id,
-        type=event.TYPE,
-        payload=payload_of(event),
-        trace=carrier.get("traceparent"),
-        recorded_at=clock.now(),
-    )
-    session.add(row)
-    session.flush()
-    defer_many(session, _deliveries(row.id, event.TYPE, aggregate_id))
-    return row.id
+    defer_together(into, _deliveries(event_id, one.event.TYPE, one.aggregate_id))
+    return event_id
+
+
+# Each event gets the next number of its aggregate, in the order in which they were published.
+_EVENTS = Part(
+    "kernel_event",
+    """
+    INSERT INTO kernel_event (id, aggregate_type, aggregate_id, seq, borrower_id, type, payload, trace, recorded_at)
+    SELECT e.id, e.aggregate_type, e.aggregate_id,
+      coalesce((SELECT max(k.seq) FROM kernel_event k
+                WHERE k.aggregate_id = e.aggregate_id AND k.aggregate_type = e.aggregate_type), 0)
+        + row_number() OVER (PARTITION BY e.aggregate_type, e.aggregate_id ORDER BY e.nr),
+      e.borrower_id, e.type, e.payload, e.trace, e.recorded_at
+    FROM ROWS FROM (jsonb_to_recordset(CAST(:kernel_event AS jsonb)) AS (id uuid, aggregate_type text,
+        aggregate_id uuid, borrower_id uuid, type text, payload jsonb, trace text, recorded_at timestamptz))
+      WITH ORDINALITY AS e(id, aggregate_type, aggregate_id, borrower_id, type, payload, trace, recorded_at, nr)
+    RETURNING 1
+    """,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from throughline.kernel import clock
 from throughline.kernel.db import Base, Instant, Json, database, libpq_url
 from throughline.kernel.logging import get_logger, redact
+from throughline.kernel.together import Part, Together
 
 log = get_logger(__name__)
 
@@ -180,39 +181,46 @@ def defer_many(session: Session, jobs: Sequence[NewJob]) -> list[int]:
     """Store many jobs in the caller's transaction (10,000 in about 0.3 s); returns their ids in order."""
     if not jobs:
         return []
+    ids = session.execute(_DEFER, {"jobs": json.dumps(_documents(jobs))}).scalars().all()
+    return [int(job_id) for job_id in ids]
+
+
+def defer_together(into: Together, jobs: Sequence[NewJob]) -> None:
+    """Store jobs in the order given with the rows that are gathered there."""
+    for document in _documents(jobs):
+        into.put(_JOBS, document)
+
+
+def _documents(jobs: Sequence[NewJob]) -> list[dict[str, Any]]:
     latest = clock.real_now() + LONGEST_SCHEDULE
     for job in jobs:
         if job.at is not None and job.at > latest + timedelta(minutes=1):
             raise ValueError(f"{job.task}: waits longer than 15 minutes are timers")
         if job.at is not None and job.lock is not None:
             raise ValueError(f"{job.task}: a scheduled job with a lock blocks every later job of that lock")
-    document = json.dumps(
-        [
-            {
-                "queue_name": job.queue,
-                "task_name": job.task,
-                "priority": job.priority,
-                "lock": job.lock,
-                "args": dict(job.args),
-                "scheduled_at": job.at.isoformat() if job.at else None,
-            }
-            for job in jobs
-        ]
-    )
-    ids = session.execute(_DEFER, {"jobs": document}).scalars().all()
-    return [int(job_id) for job_id in ids]
+    return [
+        {
+            "queue_name": job.queue,
+            "task_name": job.task,
+            "priority": job.priority,
+            "lock": job.lock,
+            "args": dict(job.args),
+            "scheduled_at": job.at.isoformat() if job.at else None,
+        }
+        for job in jobs
+    ]
 
 
-_DEFER = text(
-    """
-    SELECT unnest(procrastinate_defer_jobs_v1(ARRAY(
+_DEFERRED = """
+    unnest(procrastinate_defer_jobs_v1(ARRAY(
       SELECT ROW(j.queue_name, j.task_name, j.priority, j.lock, NULL, j.args, j.scheduled_at)::procrastinate_job_to_defer_v1
       FROM ROWS FROM (jsonb_to_recordset(CAST(:jobs AS jsonb)) AS (queue_name varchar, task_name varchar, priority int,
            lock text, args jsonb, scheduled_at timestamptz)) WITH ORDINALITY
            AS j(queue_name, task_name, priority, lock, args, scheduled_at, nr)
       ORDER BY j.nr)))
-    """
-)
+"""
+_DEFER = text(f"SELECT {_DEFERRED}")
+_JOBS = Part("jobs", f"SELECT {_DEFERRED}")
 
 
 class Timer(Base):

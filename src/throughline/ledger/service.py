@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from throughline.kernel.db import array
 from throughline.kernel.ids import new_id
+from throughline.kernel.together import Together
 from throughline.ledger.accounts import ROLES, Nature
 from throughline.ledger.days import (
     DaySums,
@@ -29,7 +30,7 @@ from throughline.ledger.days import (
     sum_up_day,
 )
 from throughline.ledger.entries import EntryDraft, Line, check, credit, debit
-from throughline.ledger.models import DaySummary, JournalEntry, JournalLine
+from throughline.ledger.models import DaySummary, JournalEntry, JournalLine, LateEntry
 from throughline.ledger.periods import (
     LockUnchanged,
     PeriodActView,
@@ -63,6 +64,7 @@ __all__ = [
     "period_acts",
     "post_entry",
     "post_new_entries",
+    "post_together",
     "sum_states",
     "sum_up_day",
     "trial_balance",
@@ -131,6 +133,34 @@ def post_entry(session: Session, draft: EntryDraft, *, now: datetime) -> UUID:
     if late:
         note_late(session, [(draft.borrower_id, entry_id, draft.posting_date)])
     return entry_id
+
+
+def post_together(into: Together, session: Session, drafts: Sequence[EntryDraft], *, now: datetime) -> None:
+    """Post entries whose keys are new, with the rows that are gathered there. A known key is an IntegrityError.
+
+    Raises UnbalancedEntry, PeriodLocked.
+    """
+    for draft in drafts:
+        check(draft.lines)
+    late = refuse_locked(session, (draft.posting_date for draft in drafts))
+    for draft in drafts:
+        owner, entry_id = draft.borrower_id, new_id()
+        into.add(
+            JournalEntry(
+                borrower_id=owner,
+                id=entry_id,
+                key=draft.key,
+                source=draft.source,
+                value_date=draft.value_date,
+                posting_date=draft.posting_date,
+                currency=draft.currency,
+                recorded_at=now,
+            )
+        )
+        for line in _line_values(draft, entry_id):
+            into.add(JournalLine(**line))
+        if draft.posting_date in late:
+            into.add(LateEntry(borrower_id=owner, entry_id=entry_id, posting_date=draft.posting_date))
 
 
 def post_new_entries(session: Session, drafts: Sequence[EntryDraft], *, now: datetime) -> None:

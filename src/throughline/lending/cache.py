@@ -4,15 +4,17 @@ variations, delinquency. None of it is a source of truth; all of it can be made 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import delete, select, text
 from sqlalchemy.orm import Session
 
-from throughline.kernel.events import publish
+from throughline.kernel.events import AggregateEvent, publish_together
 from throughline.kernel.ids import new_id
+from throughline.kernel.together import Together
 from throughline.lending import events
 from throughline.lending.account import LoanFile
 from throughline.lending.delinquency import Delinquency, delinquency, frozen_range
@@ -28,8 +30,31 @@ from throughline.lending.models import (
 from throughline.lending.state import InstallmentState, LoanState, Transaction
 
 
+@dataclass(frozen=True, slots=True)
+class Cached:
+    """What of a loan's cache has to be known before it is brought to another state."""
+
+    installments: int  # how many rows there are; none when the cache was dropped or never made
+    range: str | None  # of delinquency, as last set
+
+
+def cached(session: Session, loan: LoanRow) -> Cached:
+    """What is cached of a loan."""
+    row = session.execute(_CACHED, {"borrower_id": loan.borrower_id, "loan_id": loan.id}).one()
+    return Cached(row.installments, row.range)
+
+
+_CACHED = text(
+    """
+    SELECT (SELECT count(*) FROM lending_installment WHERE borrower_id = :borrower_id AND loan_id = :loan_id) AS installments,
+      (SELECT range FROM lending_delinquency WHERE borrower_id = :borrower_id AND loan_id = :loan_id) AS range
+    """
+)
+
+
 def write_transactions(
     session: Session,
+    into: Together,
     file: LoanFile,
     before: LoanState,
     after: LoanState,
@@ -39,7 +64,7 @@ def write_transactions(
 ) -> dict[str, UUID]:
     """Append what changed: new transactions, replayed ones with other portions, reversals of vanished ones.
 
-    Returns the ids of the rows written, by event id.
+    Returns the ids of the rows, by event id.
     """
     old = {one.id: one for one in before.transactions}
     new = {one.id: one for one in after.transactions}
@@ -50,18 +75,14 @@ def write_transactions(
     for one in changed:
         row = _transaction_row(file.row, one, made_by, posting_date)
         row.replay_of = newest.get(one.id)
-        session.add(row)
+        into.add(row)
         written[one.id] = row.id
+        for values in allocation_values(one):
+            into.add(AllocationRow(borrower_id=file.row.borrower_id, transaction_id=row.id, **values))
     for one in gone:
         row = _transaction_row(file.row, one, made_by, posting_date, sign=-1)
         row.reversal_of = newest.get(one.id)
-        session.add(row)
-    session.flush()
-    for one in changed:
-        session.add_all(
-            AllocationRow(borrower_id=file.row.borrower_id, transaction_id=written[one.id], **values)
-            for values in allocation_values(one)
-        )
+        into.add(row)
     return written
 
 
@@ -137,7 +158,8 @@ def write_installments(session: Session, loan: LoanRow, state: LoanState) -> Non
         for row in session.scalars(
             select(InstallmentRow).where(
                 InstallmentRow.borrower_id == loan.borrower_id, InstallmentRow.loan_id == loan.id
-            )
+            ),
+            execution_options={"populate_existing": True},
         )
     }
     for one in state.installments:
@@ -153,36 +175,30 @@ def write_installments(session: Session, loan: LoanRow, state: LoanState) -> Non
         setattr(loan, name, value)
 
 
-def write_changed_installments(session: Session, loan: LoanRow, before: LoanState, after: LoanState) -> None:
+def write_changed_installments(
+    session: Session, into: Together, loan: LoanRow, before: LoanState, after: LoanState, known: Cached
+) -> None:
     """Bring only those installment rows to a state that differ from the state before.
 
-    A row that is not there means that the cache was dropped or never made: then all are written.
+    When rows are missing, because the cache was dropped or never made, all are written.
     """
     old = {one.nr: one for one in before.installments}
-    new = {one.nr for one in after.installments}
-    changed = [one for one in after.installments if old.get(one.nr) != one]
-    if new != set(old) or not changed:
-        write_installments(session, loan, after)
-        return
-    table = InstallmentRow.__table__
-    rows = session.connection().execute(
-        update(InstallmentRow)
-        .where(
-            table.c.borrower_id == bindparam("of_borrower"),
-            table.c.loan_id == bindparam("of_loan"),
-            table.c.nr == bindparam("of_nr"),
+    whole = known.installments == len(old)
+    for one in after.installments:
+        if not whole or old.get(one.nr) != one:
+            into.bring(
+                InstallmentRow(
+                    borrower_id=loan.borrower_id, loan_id=loan.id, nr=one.nr, **installment_values(one)
+                )
+            )
+    if known.installments > len(after.installments):
+        session.execute(
+            delete(InstallmentRow).where(
+                InstallmentRow.borrower_id == loan.borrower_id,
+                InstallmentRow.loan_id == loan.id,
+                InstallmentRow.nr.not_in([one.nr for one in after.installments]),
+            )
         )
-        .values({name: bindparam(name) for name in installment_values(changed[0])}),
-        [
-            {"of_borrower": loan.borrower_id, "of_loan": loan.id, "of_nr": one.nr, **installment_values(one)}
-            for one in changed
-        ],
-    )
-    if rows.rowcount != len(changed):
-        write_installments(session, loan, after)
-        return
-    for name, value in standing_values(after).items():
-        setattr(loan, name, value)
 
 
 def installment_values(one: InstallmentState) -> dict[str, Any]:
@@ -208,7 +224,9 @@ def standing_values(state: LoanState) -> dict[str, Any]:
     }
 
 
-def write_schedule(session: Session, loan: LoanRow, state: LoanState, *, reason: str) -> None:
+def write_schedule(
+    session: Session, loan: LoanRow, state: LoanState, *, made_at_seq: int, reason: str
+) -> None:
     """Keep a new version of the plan, if dates or planned amounts differ from the newest one."""
     plan = planned(state)
     newest = session.scalars(
@@ -224,7 +242,7 @@ def write_schedule(session: Session, loan: LoanRow, state: LoanState, *, reason:
                 loan_id=loan.id,
                 version=newest.version + 1 if newest else 1,
                 reason=reason,
-                made_at_seq=loan.event_seq,
+                made_at_seq=made_at_seq,
                 installments=plan,
             )
         )
@@ -245,48 +263,33 @@ def planned(state: LoanState) -> list[dict[str, Any]]:
 
 
 def write_delinquency(
-    session: Session, loan: LoanRow, state: LoanState, *, on: date, now: datetime
-) -> Delinquency:
+    into: Together, loan: LoanRow, state: LoanState, known: Cached, *, on: date, now: datetime
+) -> None:
     """Set the range of a loan for a day; a change goes into the history and is published."""
     late = delinquency(state, on)
-    row = session.get(DelinquencyRow, (loan.borrower_id, loan.id))
-    if row is None:
-        row = DelinquencyRow(borrower_id=loan.borrower_id, loan_id=loan.id, range=None)
-        session.add(row)
-    old = row.range
+    old = known.range
     new = frozen_range(old, late.range, state.terms.ranges, paused=late.paused)
-    for name, value in delinquency_values(late, new).items():
-        setattr(row, name, value)
-    if new != old:
-        session.add(
-            DelinquencyHistoryRow(
-                borrower_id=loan.borrower_id,
-                loan_id=loan.id,
-                on_date=on,
-                old_range=old,
-                new_range=new,
-                past_due_days=late.past_due_days,
-                delinquent_days=late.delinquent_days,
-                paused=late.paused,
-                recorded_at=now,
-            )
+    owner = {"borrower_id": loan.borrower_id, "loan_id": loan.id}
+    into.bring(DelinquencyRow(**owner, **delinquency_values(late, new)))
+    if new == old:
+        return
+    into.add(
+        DelinquencyHistoryRow(
+            **owner,
+            id=new_id(),
+            on_date=on,
+            old_range=old,
+            new_range=new,
+            past_due_days=late.past_due_days,
+            delinquent_days=late.delinquent_days,
+            paused=late.paused,
+            recorded_at=now,
         )
-        publish(
-            session,
-            events.BucketChanged(
-                loan.id,
-                loan.borrower_id,
-                old,
-                new,
-                late.past_due_days,
-                late.delinquent_days,
-                late.paused,
-            ),
-            aggregate_type=events.AGGREGATE,
-            aggregate_id=loan.id,
-            borrower_id=loan.borrower_id,
-        )
-    return late
+    )
+    changed = events.BucketChanged(
+        loan.id, loan.borrower_id, old, new, late.past_due_days, late.delinquent_days, late.paused
+    )
+    publish_together(into, AggregateEvent(changed, events.AGGREGATE, loan.id, loan.borrower_id))
 
 
 def delinquency_values(late: Delinquency, standing: str | None) -> dict[str, Any]:

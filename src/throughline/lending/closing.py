@@ -118,7 +118,9 @@ class _Closing:
         """How late the loan is at the end of a day, and what the new day brings."""
         loan = self.file.row
         late = delinquency(state, day)
-        row = self._lateness or self.session.get(DelinquencyRow, (loan.borrower_id, loan.id))
+        row = self._lateness or self.session.get(
+            DelinquencyRow, (loan.borrower_id, loan.id), populate_existing=True
+        )
         if row is None:
             row = DelinquencyRow(borrower_id=loan.borrower_id, loan_id=loan.id, range=None)
             self.session.add(row)

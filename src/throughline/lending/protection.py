@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from throughline.kernel.errors import Conflict, Invalid, NotFound
 from throughline.kernel.i18n import N_, Text
 from throughline.kernel.ids import new_id
+from throughline.kernel.together import Together
 from throughline.lending import events as published
 from throughline.lending.account import LoanFile, event_of, locked_loan
 from throughline.lending.business_day import business_date
@@ -206,7 +207,10 @@ def _append(
     posting_date = business_date(session)
     bring_up_to_date(session, file, through=posting_date - ONE_DAY, now=now)
     origin = Origin("continuity", key, fingerprint)
-    return append(session, file, new, origin, posting_date=posting_date, reason=why, now=now)
+    rows = Together()
+    done = append(session, rows, file, new, origin, posting_date=posting_date, reason=why, now=now)
+    rows.write(session)
+    return done
 
 
 def _refresh_rows(session: Session, file: LoanFile, case_id: UUID, by: UUID) -> None:
@@ -269,13 +273,15 @@ def _finish(
         "variations": [_variation_json(one) for one in variations_in_force(file.events)],
         **difference,
     }
-    head = done.rows[0]
-    head.record_id = notary.commit(session, file.row.borrower_id, "protection", record, now=now).record_id
+    rows = Together()
+    head = session.get_one(LoanEventRow, (file.row.borrower_id, file.row.id, done.rows[0].seq))
+    head.record_id = notary.commit(
+        session, file.row.borrower_id, "protection", record, now=now, into=rows
+    ).record_id
     head.payload = {**head.payload, "difference": difference}
-    session.flush()
     receipt = _receipt(head, case_id, difference, repeated=False)
     tell(
-        session,
+        rows,
         file,
         published.VariationsChanged(
             file.row.id,
@@ -288,6 +294,7 @@ def _finish(
             receipt.record_id,
         ),
     )
+    rows.write(session)
     return receipt
 
 

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from throughline.kernel.errors import Conflict, Invalid
 from throughline.kernel.i18n import N_
 from throughline.kernel.ids import new_id
+from throughline.kernel.together import Together
 from throughline.lending import events as published
 from throughline.lending.account import LoanFile, LoanUnknown, locked_loan, source_of, terms_of
 from throughline.lending.allocation import Component
@@ -166,7 +167,9 @@ def open_loan(session: Session, new: NewLoan, *, now: datetime) -> UUID:
     if loan_id is None:
         return _opened_before(session, new, terms)
     file = locked_loan(session, loan_id)
-    tell(session, file, published.LoanOpened(loan_id, new.borrower_id, new.contract_id))
+    rows = Together()
+    tell(rows, file, published.LoanOpened(loan_id, new.borrower_id, new.contract_id))
+    rows.write(session)
     return loan_id
 
 
@@ -196,12 +199,15 @@ def record_event(session: Session, loan_id: UUID, new: NewEvent, *, now: datetim
     check_agreed(file, new)
     event = loan_event(file, new)
     origin = Origin(new.actor, new.idempotency_key, fingerprint, new.external_id)
-    done = append(session, file, [event], origin, posting_date=posting_date, reason=new.type.value, now=now)
+    rows = Together()
+    done = append(
+        session, rows, file, [event], origin, posting_date=posting_date, reason=new.type.value, now=now
+    )
     transaction = transaction_of(done, event.id)
-    record_id = _commit(session, file, new, transaction, now=now)
+    record_id = _commit(session, rows, file, new, transaction, now=now)
     done.rows[0].record_id = record_id
-    session.flush()
-    publish_event(session, file, event, done, record_id, order_id=new.external_id)
+    publish_event(rows, file, event, done, record_id, order_id=new.external_id)
+    rows.write(session)
     return EventReceipt(
         UUID(event.id), done.rows[0].seq, event.type, transaction, done.after.status, record_id, False
     )
@@ -280,7 +286,13 @@ def _receipt_of(file: LoanFile, row: LoanEventRow) -> EventReceipt:
 
 
 def _commit(
-    session: Session, file: LoanFile, new: NewEvent, transaction: Transaction | None, *, now: datetime
+    session: Session,
+    into: Together,
+    file: LoanFile,
+    new: NewEvent,
+    transaction: Transaction | None,
+    *,
+    now: datetime,
 ) -> UUID | None:
     """Money that moved is committed, so that the borrower can prove it."""
     if transaction is None or new.type not in COMMITTED:
@@ -301,7 +313,7 @@ def _commit(
         if transaction.recovered_minor:
             record["recovered_minor"] = transaction.recovered_minor
         record["outstanding_after_minor"] = file.row.outstanding_minor
-    return notary.commit(session, file.row.borrower_id, kind, record, now=now).record_id
+    return notary.commit(session, file.row.borrower_id, kind, record, now=now, into=into).record_id
 
 
 def event_of_order(session: Session, loan_id: UUID, order_id: UUID) -> LoanEventRow | None:

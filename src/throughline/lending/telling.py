@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy.orm import Session
-
 from throughline.kernel.events import Event
+from throughline.kernel.together import Together
 from throughline.lending import events as published
 from throughline.lending.account import LoanFile
 from throughline.lending.allocation import Component
@@ -25,7 +24,7 @@ def transaction_of(done: Appended, event_id: str) -> Transaction | None:
 
 
 def publish_event(
-    session: Session,
+    into: Together,
     file: LoanFile,
     event: LoanEvent,
     done: Appended,
@@ -42,7 +41,7 @@ def publish_event(
     else:
         told = _money_out(file, event) or _standing(file, event, done)
     if told is not None:
-        tell(session, file, told)
+        tell(into, file, told)
 
 
 def _payment(

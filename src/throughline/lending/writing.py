@@ -15,16 +15,18 @@ from sqlalchemy.orm import Session
 
 from throughline.kernel import clock
 from throughline.kernel.errors import Invalid
-from throughline.kernel.events import Event, publish
+from throughline.kernel.events import AggregateEvent, Event, publish_together
 from throughline.kernel.i18n import N_
+from throughline.kernel.together import Together
 from throughline.ledger import service as ledger
-from throughline.ledger.entries import Line
 from throughline.lending import events as published
 from throughline.lending.account import LoanFile
 from throughline.lending.accrual import Accrued
 from throughline.lending.books import earned_by, plan_entries
 from throughline.lending.cache import (
+    cached,
     planned,
+    standing_values,
     write_changed_installments,
     write_delinquency,
     write_schedule,
@@ -67,7 +69,8 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """What appending did. `transactions` are the ids of transaction rows written, by event id."""
+    """What appending did. `rows` are the events' rows, `transactions` the ids of
+    transaction rows, by event id."""
 
     before: LoanState
     after: LoanState
@@ -77,6 +80,7 @@ class Appended:
 
 def append(
     session: Session,
+    into: Together,
     file: LoanFile,
     new: Sequence[LoanEvent],
     origin: Origin,
@@ -85,7 +89,7 @@ def append(
     reason: str,
     now: datetime,
 ) -> Appended:
-    """Append events and write what they change, all or nothing. Raises EventRefused.
+    """Append events and gather what they change, all or nothing; the caller writes it. Raises EventRefused.
 
     The first event carries the idempotency key; its siblings of one batch carry the key with a number.
     """
@@ -108,30 +112,42 @@ def append(
         earned_after=earned_after,
         loan_id=file.row.id,
     )
-    with session.no_autoflush:  # one flush at the end: the loan's row is updated once
-        rows = _store(session, file, new, origin, posting_date, now)
-        head = rows[0]
-        _post(session, file, f"loan-event:{head.id}", plan.event_lines, head.value_date, posting_date, now)
-        _post(
-            session,
-            file,
-            f"loan-event:{head.id}:accrual",
-            plan.accrual_lines,
-            head.value_date,
-            posting_date,
-            now,
+    known_rows = cached(session, file.row)
+    rows = _events(file, new, origin, posting_date, now)
+    head = rows[0]
+    for row in rows:
+        into.add(row)
+    drafts = [
+        ledger.EntryDraft(
+            key, file.row.borrower_id, file.source, head.value_date, posting_date, file.row.currency, lines
         )
-        file.recognised, file.row.cob_through = plan.recognised, through
-        write_changed_installments(session, file.row, before, after)
-        if before.schedule is None or planned(before) != planned(after):
-            write_schedule(session, file.row, after, reason=reason)
-        write_delinquency(session, file.row, after, on=posting_date, now=now)
-        transactions = write_transactions(
-            session, file, before, after, made_by=head.id, posting_date=posting_date
+        for key, lines in (
+            (f"loan-event:{head.id}", plan.event_lines),
+            (f"loan-event:{head.id}:accrual", plan.accrual_lines),
         )
-        session.flush()
-        _publish_status(session, file, before, after)
-        return Appended(before, after, rows, transactions)
+        if lines
+    ]
+    ledger.post_together(into, session, drafts, now=now)
+    write_changed_installments(session, into, file.row, before, after, known_rows)
+    if planned(before) != planned(after):
+        write_schedule(session, file.row, after, made_at_seq=rows[-1].seq, reason=reason)
+    write_delinquency(into, file.row, after, known_rows, on=posting_date, now=now)
+    transactions = write_transactions(
+        session, into, file, before, after, made_by=head.id, posting_date=posting_date
+    )
+    into.change(
+        file.row,
+        {
+            **standing_values(after),
+            "event_seq": rows[-1].seq,
+            "cob_through": through,
+            "recognised_interest_minor": plan.recognised.interest_minor,
+            "recognised_fee_minor": plan.recognised.fee_minor,
+            "recognised_penalty_minor": plan.recognised.penalty_minor,
+        },
+    )
+    _publish_status(into, file, before, after)
+    return Appended(before, after, rows, transactions)
 
 
 def _earned(
@@ -171,22 +187,14 @@ def replayed(file: LoanFile, as_of: date) -> LoanState:
         ) from error
 
 
-def _store(
-    session: Session,
-    file: LoanFile,
-    new: Sequence[LoanEvent],
-    origin: Origin,
-    posting_date: date,
-    now: datetime,
+def _events(
+    file: LoanFile, new: Sequence[LoanEvent], origin: Origin, posting_date: date, now: datetime
 ) -> tuple[LoanEventRow, ...]:
-    rows = []
-    for number, event in enumerate(new):
-        file.row.event_seq += 1
-        key = origin.idempotency_key if number == 0 else f"{origin.idempotency_key}#{number}"
-        row = LoanEventRow(
+    return tuple(
+        LoanEventRow(
             borrower_id=file.row.borrower_id,
             loan_id=file.row.id,
-            seq=file.row.event_seq,
+            seq=file.row.event_seq + number,
             id=UUID(event.id),
             type=event.type.value,
             value_date=event.value_date,
@@ -198,50 +206,26 @@ def _store(
             payload=payload_of(event),
             actor=origin.actor,
             external_id=origin.external_id,
-            idempotency_key=key,
+            idempotency_key=f"{origin.idempotency_key}#{number - 1}"
+            if number > 1
+            else origin.idempotency_key,
             request_hash=origin.request_hash,
             record_id=None,
         )
-        session.add(row)
-        rows.append(row)
-    return tuple(rows)
-
-
-def _post(
-    session: Session,
-    file: LoanFile,
-    key: str,
-    lines: tuple[Line, ...],
-    value_date: date,
-    posting_date: date,
-    now: datetime,
-) -> None:
-    if not lines:
-        return
-    draft = ledger.EntryDraft(
-        key, file.row.borrower_id, file.source, value_date, posting_date, file.row.currency, lines
+        for number, event in enumerate(new, 1)
     )
-    ledger.post_entry(session, draft, now=now)
 
 
-def _publish_status(session: Session, file: LoanFile, before: LoanState, after: LoanState) -> None:
+def _publish_status(into: Together, file: LoanFile, before: LoanState, after: LoanState) -> None:
     loan = file.row
     if after.closed and after.closed_on is not None and not before.closed:
         tell(
-            session,
-            file,
-            published.LoanClosed(loan.id, loan.borrower_id, after.closed_on, after.overpaid_minor),
+            into, file, published.LoanClosed(loan.id, loan.borrower_id, after.closed_on, after.overpaid_minor)
         )
     elif before.closed and after.status is LoanStatus.ACTIVE:
-        tell(session, file, published.LoanReopened(loan.id, loan.borrower_id))
+        tell(into, file, published.LoanReopened(loan.id, loan.borrower_id))
 
 
-def tell(session: Session, file: LoanFile, event: Event) -> None:
+def tell(into: Together, file: LoanFile, event: Event) -> None:
     """Publish an event of this loan; the caller holds its lock."""
-    publish(
-        session,
-        event,
-        aggregate_type=published.AGGREGATE,
-        aggregate_id=file.row.id,
-        borrower_id=file.row.borrower_id,
-    )
+    publish_together(into, AggregateEvent(event, published.AGGREGATE, file.row.id, file.row.borrower_id))

@@ -18,6 +18,7 @@ from throughline.kernel.crypto import LENDER_ID, SealBroken, open_sealed, seal
 from throughline.kernel.errors import Conflict, NotFound
 from throughline.kernel.i18n import N_
 from throughline.kernel.ids import new_id
+from throughline.kernel.together import Together
 from throughline.notary import merkle, proof, store, tiles, witnessing
 from throughline.notary import record as records
 from throughline.notary.keys import log_origin, promise_signer
@@ -79,13 +80,20 @@ class Receipt:
 
 
 def commit(
-    session: Session, borrower_id: UUID, kind: str, record: Mapping[str, Any], *, now: datetime
+    session: Session,
+    borrower_id: UUID,
+    kind: str,
+    record: Mapping[str, Any],
+    *,
+    now: datetime,
+    into: Together | None = None,
 ) -> Promise:
     """Commit a fact in the caller's transaction: no fact without its commitment, and none without the fact.
 
     `borrower_id` owns the content (`LENDER_ID` for the lender's own records). `record` holds the facts:
     text, integers, booleans, null, lists, objects; ids, dates, instants and decimals become text, a float
-    is a TypeError. `kind`, `schema` (1 unless given) and `at` (`now` unless given) are added.
+    is a TypeError. `kind`, `schema` (1 unless given) and `at` (`now` unless given) are added. `into`: the
+    caller writes it with other rows.
     """
     if not _KIND.fullmatch(kind) or record.get("kind", kind) != kind:
         raise ValueError(f"{kind!r} is not the kind of this record")
@@ -99,9 +107,9 @@ def commit(
     # The promise runs by the wall clock: whoever holds it does not know of a demo's time.
     terms = PromiseTerms(origin, entry, real_now().replace(microsecond=0) + PROMISED_WITHIN)
     text = terms.signed(promise_signer(origin))
-    session.add(row)
-    session.flush()
-    session.add(
+    rows = Together() if into is None else into
+    rows.add(row)
+    rows.add(
         QueueRow(
             record_id=row.id,
             borrower_id=borrower_id,
@@ -111,7 +119,8 @@ def commit(
             leaf_index=None,
         )
     )
-    session.flush()
+    if into is None:
+        rows.write(session)
     return Promise(row.id, entry, terms.promised_by, text)
 
 
