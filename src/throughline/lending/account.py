@@ -6,9 +6,10 @@ import json
 from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Row, bindparam, select
 from sqlalchemy.orm import Session
 
 from throughline.kernel.errors import NotFound
@@ -18,10 +19,22 @@ from throughline.lending.event_json import details_of
 from throughline.lending.history import EventType, LoanEvent
 from throughline.lending.models import LoanEventRow, LoanRow
 from throughline.lending.reading_json import Node
-from throughline.lending.replay import replay
+from throughline.lending.replay import Walk
 from throughline.lending.state import LoanState
 from throughline.lending.terms import LoanTerms
 from throughline.lending.terms_json import read_terms
+
+EventRow = LoanEventRow | Row[Any]  # an event as the session keeps it, or only read
+
+# Columns instead of mapped objects, and built once: every verb reads all events of its loan.
+_EVENTS = (
+    select(*LoanEventRow.__table__.columns)
+    .where(LoanEventRow.borrower_id == bindparam("borrower_id"), LoanEventRow.loan_id == bindparam("loan_id"))
+    .order_by(LoanEventRow.seq)
+)
+_LOAN = select(LoanRow).where(LoanRow.id == bindparam("loan_id"))
+_LOCKED = _LOAN.with_for_update().execution_options(populate_existing=True)
+_LOCKED_IF_FREE = _LOAN.with_for_update(skip_locked=True).execution_options(populate_existing=True)
 
 
 class LoanUnknown(NotFound):
@@ -36,17 +49,20 @@ class LoanFile:
     row: LoanRow
     terms: LoanTerms
     events: list[LoanEvent]
-    recorded: dict[str, LoanEventRow] = field(default_factory=dict)  # by idempotency key
-    _newest: tuple[date, int, LoanState] | None = None
+    recorded: dict[str, EventRow] = field(default_factory=dict)  # by idempotency key
+    _newest: tuple[int, Walk] | None = None  # how many events were walked, and the walk
 
     def state(self, as_of: date) -> LoanState:
-        """The loan replayed to a day; asked again for the same day and events it is not replayed again."""
-        known = self._newest
-        if known is not None and known[:2] == (as_of, len(self.events)):
-            return known[2]
-        state = replay(self.terms, self.events, as_of=as_of)
-        self._newest = (as_of, len(self.events), state)
-        return state
+        """The loan replayed to a day. Asked again for that day it is replayed only if events came that
+        the walk of before does not take."""
+        count, walk = self._newest or (0, None)
+        new = self.events[count:]
+        if walk is None or walk.as_of != as_of or not all(walk.takes(event) for event in new):
+            walk, new = Walk.through(self.terms, self.events, as_of=as_of), []
+        for event in new:
+            walk.go_on(event)
+        self._newest = (len(self.events), walk)
+        return walk.state
 
     @property
     def recognised(self) -> Accrued:
@@ -76,12 +92,8 @@ def lock_loan(session: Session, loan_id: UUID, *, skip_locked: bool = False) -> 
 
     Raises LoanUnknown. With `skip_locked` None when somebody else holds the lock or the loan is gone.
     """
-    row = session.scalars(
-        select(LoanRow)
-        .where(LoanRow.id == loan_id)
-        .with_for_update(skip_locked=skip_locked)
-        .execution_options(populate_existing=True)
-    ).one_or_none()
+    lock = _LOCKED_IF_FREE if skip_locked else _LOCKED
+    row = session.scalars(lock, {"loan_id": loan_id}).one_or_none()
     if row is None:
         if skip_locked:
             return None
@@ -109,11 +121,7 @@ def read_loan(session: Session, loan_id: UUID, *, borrower_id: UUID | None = Non
 
 
 def _file(session: Session, row: LoanRow) -> LoanFile:
-    events = session.scalars(
-        select(LoanEventRow)
-        .where(LoanEventRow.borrower_id == row.borrower_id, LoanEventRow.loan_id == row.id)
-        .order_by(LoanEventRow.seq)
-    ).all()
+    events = session.execute(_EVENTS, {"borrower_id": row.borrower_id, "loan_id": row.id}).all()
     return LoanFile(
         row,
         terms_of(row),
@@ -133,7 +141,7 @@ def _terms_of(document: str, currency: str) -> LoanTerms:
     return read_terms(Node("$.terms", json.loads(document)), currency)
 
 
-def event_of(row: LoanEventRow) -> LoanEvent:
+def event_of(row: EventRow) -> LoanEvent:
     """A stored event as the replay takes it."""
     payload = row.payload
     return LoanEvent(

@@ -106,7 +106,7 @@ def allocate(
 
     What the lines do not use is an overpayment.
     """
-    spread = _Spread(amount_minor, {debt.nr: list(debt.outstanding) for debt in debts})
+    spread = _Spread(amount_minor, {debt.nr: debt.outstanding for debt in debts})
     by_type: dict[DueType, list[Debt]] = {due_type: [] for due_type in DueType}
     for debt in debts:
         by_type[_due_type(debt, on)].append(debt)
@@ -131,6 +131,8 @@ def allocate(
             _pay_in_shares(spread, future, components)
         else:
             for debt in by_type[due_type]:
+                if not spread.left:
+                    break
                 spread.over((debt,), components)
     return spread.lines()
 
@@ -141,7 +143,8 @@ def _due_type(debt: Debt, on: date) -> DueType:
     return DueType.DUE if debt.due_date == on else DueType.IN_ADVANCE
 
 
-def _grouped(order: Iterable[Bucket]) -> list[tuple[DueType, list[Component]]]:
+@lru_cache(maxsize=256)
+def _grouped(order: tuple[Bucket, ...]) -> list[tuple[DueType, list[Component]]]:
     groups: dict[DueType, list[Component]] = {}
     for due_type, component in order:
         groups.setdefault(due_type, []).append(component)
@@ -176,14 +179,16 @@ class _Spread:
         self._paid: dict[tuple[int, Component], int] = {}
 
     def open(self, nr: int, components: Iterable[Component]) -> bool:
-        return any(self._outstanding[nr][component] for component in components)
+        return any(
+            self._outstanding[nr][component] != self._paid.get((nr, component), 0) for component in components
+        )
 
     def pay(self, nr: int, component: Component, limit: int) -> int:
-        amount = min(self.left, limit, self._outstanding[nr][component])
+        paid = self._paid.get((nr, component), 0)
+        amount = min(self.left, limit, self._outstanding[nr][component] - paid)
         if amount > 0:
             self.left -= amount
-            self._outstanding[nr][component] -= amount
-            self._paid[nr, component] = self._paid.get((nr, component), 0) + amount
+            self._paid[nr, component] = paid + amount
         return amount
 
     def over(self, debts: Iterable[Debt], components: Iterable[Component]) -> None:

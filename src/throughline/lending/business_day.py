@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -12,12 +13,13 @@ from throughline.kernel.settings import settings
 from throughline.lending.models import BusinessDayRow
 
 ONLY = 1
+_OPEN_DAY = select(BusinessDayRow.open_day).where(BusinessDayRow.id == ONLY)
 
 
 def business_date(session: Session) -> date:
     """The open business day. Before the first loan it is today in the lender's zone."""
-    row = session.get(BusinessDayRow, ONLY, populate_existing=True)
-    return row.open_day if row is not None else clock.local_date(clock.now(), settings().zone)
+    open_day = session.execute(_OPEN_DAY).scalar_one_or_none()
+    return open_day if open_day is not None else clock.local_date(clock.now(), settings().zone)
 
 
 def start_business_day(session: Session, *, now: datetime) -> date:

@@ -218,21 +218,26 @@ class InForce:
 def in_force(events: Sequence[LoanEvent], *, as_of: date) -> InForce:
     """Sort out the events. Money counts up to `as_of`; variations, being part of the contract, always."""
     gone = cancelled(events)
-    dated = [
-        (event.value_date, _RANK[event.type], seq, event)
-        for seq, event in enumerate(events)
+    money = [
+        event
+        for event in events
         if event.type in MONEY
         and event.id not in gone
         and (event.value_date <= as_of or event.type in PLAN_CHANGES)
     ]
-    dated.sort(key=lambda row: row[:3])
+    money.sort(key=order)  # stable: on one day and rank the order of recording stays
     variations = variations_in_force(events)
     shifts = tuple(
         DueDateShift(one.from_date, one.to_date, one.shift_following)
         for one in variations
         if one.kind is VariationKind.DUE_DATE_SHIFT
     )
-    return InForce(tuple(row[3] for row in dated), _pauses(variations), shifts)
+    return InForce(tuple(money), _pauses(variations), shifts)
+
+
+def order(event: LoanEvent) -> tuple[date, int]:
+    """Where an event that moves money or terms stands among the others, before the order of recording."""
+    return event.value_date, _RANK[event.type]
 
 
 def cancelled(events: Sequence[LoanEvent]) -> set[str]:

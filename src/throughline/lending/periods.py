@@ -128,6 +128,8 @@ class Grid:
         """
         total = ZERO
         nr = start_nr
+        if not pauses and self.due_on(nr) == through and self._dates[nr - 1] == after:
+            return self._shares[nr]  # a whole period, which most are
         while nr > 1 and self.due_on(nr - 1) > after:
             nr -= 1
         while self.due_on(nr - 1) < through:

@@ -22,7 +22,7 @@ from throughline.kernel.i18n import N_, Text
 from throughline.kernel.ids import new_id
 from throughline.kernel.together import Together
 from throughline.lending import events as published
-from throughline.lending.account import LoanFile, event_of, locked_loan
+from throughline.lending.account import EventRow, LoanFile, event_of, locked_loan
 from throughline.lending.business_day import business_date
 from throughline.lending.closing import bring_up_to_date
 from throughline.lending.delinquency import delinquency
@@ -302,14 +302,12 @@ def _due(state: LoanState, component: int) -> int:
     return sum(row.due[component] for row in state.installments)
 
 
-def _receipt_of(row: LoanEventRow) -> VariationReceipt:
+def _receipt_of(row: EventRow) -> VariationReceipt:
     case = event_of(row).case or ""
     return _receipt(row, UUID(case), row.payload["difference"], repeated=True)
 
 
-def _receipt(
-    row: LoanEventRow, case_id: UUID, difference: dict[str, Any], *, repeated: bool
-) -> VariationReceipt:
+def _receipt(row: EventRow, case_id: UUID, difference: dict[str, Any], *, repeated: bool) -> VariationReceipt:
     if row.record_id is None:
         raise LookupError("a change of variations has its record")
     return VariationReceipt(

@@ -19,7 +19,7 @@ from throughline.kernel.i18n import N_
 from throughline.kernel.ids import new_id
 from throughline.kernel.together import Together
 from throughline.lending import events as published
-from throughline.lending.account import LoanFile, LoanUnknown, locked_loan, source_of, terms_of
+from throughline.lending.account import EventRow, LoanFile, LoanUnknown, locked_loan, source_of, terms_of
 from throughline.lending.allocation import Component
 from throughline.lending.business_day import business_date, start_business_day
 from throughline.lending.closing import bring_up_to_date
@@ -275,7 +275,7 @@ def fingerprint_of(new: NewEvent) -> bytes:
     return hashlib.sha256(rfc8785.dumps(document)).digest()
 
 
-def _receipt_of(file: LoanFile, row: LoanEventRow) -> EventReceipt:
+def _receipt_of(file: LoanFile, row: EventRow) -> EventReceipt:
     """The receipt of an event recorded before, with its portions as they are now."""
     last = max(event.value_date for event in file.events)
     state = file.state(max(last, row.value_date))

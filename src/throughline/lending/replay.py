@@ -7,12 +7,15 @@ penalty interest and the interest on overdue principal move, and they move by st
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 
-from throughline.lending.history import PAYMENTS, EventType, LoanEvent, in_force
+from throughline.lending.history import PAYMENTS, EventType, LoanEvent, in_force, order
 from throughline.lending.state import NOTHING, LoanState
 from throughline.lending.terms import LoanTerms
 from throughline.lending.walk_money import WithMoney
+
+_ONLY_PAYS = PAYMENTS - {EventType.PAY_OFF}
 
 
 def replay(terms: LoanTerms, events: Sequence[LoanEvent], *, as_of: date) -> LoanState:
@@ -20,16 +23,44 @@ def replay(terms: LoanTerms, events: Sequence[LoanEvent], *, as_of: date) -> Loa
 
     Raises ScheduleError when a variation or new terms do not fit the schedule.
     """
-    walk = Walk(terms, in_force(events, as_of=as_of), as_of)
-    for event in walk.force.money:
-        walk.apply(event)
-    if walk.plan is not None:
-        walk.plan.check_shifts()
-    return walk.freeze(as_of)
+    return Walk.through(terms, events, as_of=as_of).state
 
 
 class Walk(WithMoney):
-    """The loan while its events are applied in order, one after another."""
+    """The loan while its events are applied in order, one after another. `state` is the loan as of the day."""
+
+    state: LoanState
+
+    @classmethod
+    def through(cls, terms: LoanTerms, events: Sequence[LoanEvent], *, as_of: date) -> Walk:
+        """Everything that happened, up to a day."""
+        walk = cls(terms, in_force(events, as_of=as_of), as_of)
+        for event in walk.force.money:
+            walk.apply(event)
+        if walk.plan is not None:
+            walk.plan.check_shifts()
+        walk.state = walk.freeze(as_of)
+        return walk
+
+    def takes(self, event: LoanEvent) -> bool:
+        """Whether a newly recorded event comes last and may be applied to what was walked already.
+
+        True for money of the very day: nothing runs with time between the state and the event. Where money
+        changes the plan the walk begins anew, for states that were given out share the plan's rows.
+        """
+        return (
+            event.type in _ONLY_PAYS
+            and event.value_date == self.as_of
+            and not self.terms.recalculation.enabled
+            and all(order(one) <= order(event) for one in self.force.money[-1:])
+        )
+
+    def go_on(self, event: LoanEvent) -> LoanState:
+        """The state with an event that the walk `takes`; what a replay from the first event would give."""
+        self.force = replace(self.force, money=(*self.force.money, event))
+        self.apply(event)
+        self.state = self.freeze(self.as_of)
+        return self.state
 
     def apply(self, event: LoanEvent) -> None:
         """One event, after everything that runs with time has come to its day."""

@@ -17,6 +17,8 @@ from throughline.lending.walk_rows import COMPONENT_OF, FEE, INTEREST, PENALTY, 
 from throughline.lending.walk_state import ONE_DAY, Line
 from throughline.lending.walk_terms import WithTerms
 
+_NOTHING_DUE = [0, 0, 0, 0]  # of an installment without charges; nobody changes it
+
 
 class WithMoney(WithTerms):
     """What moves money on the loan, or gives it up."""
@@ -74,7 +76,7 @@ class WithMoney(WithTerms):
                 outstanding[PRINCIPAL], outstanding[INTEREST] = ahead[row.nr]
             if not any(outstanding):
                 continue
-            due_now = [0, 0, 0, 0]
+            due_now = [0, 0, 0, 0] if row.charges else _NOTHING_DUE
             for charge in row.charges:
                 if charge.due_date <= on:
                     due_now[COMPONENT_OF[charge.kind]] += charge.open

@@ -78,7 +78,12 @@ class Row:
 
     def outstanding(self) -> list[int]:
         due, paid, waived, lost = self.due, self.paid, self.waived, self.lost
-        return [due[part] - paid[part] - waived[part] - lost[part] for part in range(4)]
+        return [  # written out: it is asked for every installment at every payment
+            due[0] - paid[0] - waived[0] - lost[0],
+            due[1] - paid[1] - waived[1] - lost[1],
+            due[2] - paid[2] - waived[2] - lost[2],
+            due[3] - paid[3] - waived[3] - lost[3],
+        ]
 
     def is_open(self) -> bool:
         return sum(self.due) != sum(self.paid) + sum(self.waived) + sum(self.lost)

@@ -97,8 +97,10 @@ class WalkState:
         )
 
     def _balance(self) -> int:
-        given = self.disbursed + sum(row.credited[PRINCIPAL] for row in self.rows)
-        return given - sum(row.paid[PRINCIPAL] + row.lost[PRINCIPAL] for row in self.rows)
+        left = self.disbursed
+        for row in self.rows:
+            left += row.credited[PRINCIPAL] - row.paid[PRINCIPAL] - row.lost[PRINCIPAL]
+        return left
 
     def frozen(self, as_of: date) -> LoanState:
         """The state as it stands, named by a day."""
