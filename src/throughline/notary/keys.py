@@ -5,7 +5,9 @@ The promise key is not the log's key: what only promises never needs the key tha
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import Engine, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -16,6 +18,8 @@ from throughline.notary.note import Signer
 from throughline.notary.promise import key_name
 from throughline.notary.settings import default_origin, wanted_origin
 
+_origins: WeakKeyDictionary[Engine, str] = WeakKeyDictionary()  # of each database; it never changes
+
 
 class WrongLog(RuntimeError):
     """The settings name another log than the database holds."""
@@ -23,13 +27,20 @@ class WrongLog(RuntimeError):
 
 def log_origin(session: Session) -> str:
     """The name of this database's log, fixed at its first record. Raises `WrongLog` if the settings differ."""
+    engine = session.get_bind().engine
+    known = _origins.get(engine)
+    if known is not None:
+        return checked_origin(known)
     known = session.execute(select(Head.origin)).scalar_one_or_none()
     if known is None:
+        session.info["first_record"] = True  # this transaction may yet fail, and the name with it
         fresh = wanted_origin() or default_origin()
         session.execute(
             insert(Head).values(id=1, origin=fresh, size=0, root=EMPTY_ROOT).on_conflict_do_nothing()
         )
         known = session.execute(select(Head.origin)).scalar_one()
+    elif "first_record" not in session.info:
+        _origins[engine] = known
     return checked_origin(known)
 
 
