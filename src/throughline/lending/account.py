@@ -9,15 +9,16 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, bindparam, select
+from sqlalchemy import ColumnElement, Row, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from throughline.kernel.errors import NotFound
 from throughline.kernel.i18n import N_
 from throughline.lending.accrual import Accrued
+from throughline.lending.business_day import ONLY, first_business_date
 from throughline.lending.event_json import details_of
 from throughline.lending.history import EventType, LoanEvent
-from throughline.lending.models import LoanEventRow, LoanRow
+from throughline.lending.models import BusinessDayRow, DelinquencyRow, InstallmentRow, LoanEventRow, LoanRow
 from throughline.lending.reading_json import Node
 from throughline.lending.replay import Walk
 from throughline.lending.state import LoanState
@@ -26,10 +27,24 @@ from throughline.lending.terms_json import read_terms
 
 EventRow = LoanEventRow | Row[Any]  # an event as the session keeps it, or only read
 
-# Columns instead of mapped objects, and built once: every verb reads all events of its loan.
+
+def _of_loan(model: type[LoanEventRow | InstallmentRow | DelinquencyRow]) -> ColumnElement[bool]:
+    return (model.borrower_id == bindparam("borrower_id")) & (model.loan_id == bindparam("loan_id"))
+
+
+# Columns instead of mapped objects, one statement, built once: every verb reads all this of its loan.
+_AROUND = select(
+    select(BusinessDayRow.open_day).where(BusinessDayRow.id == ONLY).scalar_subquery().label("open_day"),
+    select(func.count())
+    .select_from(InstallmentRow)
+    .where(_of_loan(InstallmentRow))
+    .scalar_subquery()
+    .label("kept_installments"),
+    select(DelinquencyRow.range).where(_of_loan(DelinquencyRow)).scalar_subquery().label("kept_range"),
+).subquery("around")
 _EVENTS = (
-    select(*LoanEventRow.__table__.columns)
-    .where(LoanEventRow.borrower_id == bindparam("borrower_id"), LoanEventRow.loan_id == bindparam("loan_id"))
+    select(*_AROUND.c, *LoanEventRow.__table__.columns)
+    .select_from(_AROUND.outerjoin(LoanEventRow, _of_loan(LoanEventRow)))
     .order_by(LoanEventRow.seq)
 )
 _LOAN = select(LoanRow).where(LoanRow.id == bindparam("loan_id"))
@@ -42,12 +57,25 @@ class LoanUnknown(NotFound):
     title = N_("There is no such loan")
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept of a loan's newest state, as far as it has to be known before that is written anew."""
+
+    installments: int  # how many rows there are; none when the cache was dropped or never made
+    range: str | None  # of delinquency, as last set
+
+
 @dataclass(slots=True)
 class LoanFile:
-    """One loan: its row (locked for writing, or only read), its terms, its events in the order of recording."""
+    """One loan: its row (locked for writing, or only read), its terms, its events in the order of recording.
+
+    `open_day` is the business day that was open when the loan was read.
+    """
 
     row: LoanRow
     terms: LoanTerms
+    open_day: date
+    kept: Kept
     events: list[LoanEvent]
     recorded: dict[str, EventRow] = field(default_factory=dict)  # by idempotency key
     _newest: tuple[int, Walk] | None = None  # how many events were walked, and the walk
@@ -121,10 +149,14 @@ def read_loan(session: Session, loan_id: UUID, *, borrower_id: UUID | None = Non
 
 
 def _file(session: Session, row: LoanRow) -> LoanFile:
-    events = session.execute(_EVENTS, {"borrower_id": row.borrower_id, "loan_id": row.id}).all()
+    found = session.execute(_EVENTS, {"borrower_id": row.borrower_id, "loan_id": row.id}).all()
+    around = found[0]
+    events = found if around.id is not None else []
     return LoanFile(
         row,
         terms_of(row),
+        around.open_day or first_business_date(),
+        Kept(around.kept_installments, around.kept_range),
         [event_of(event) for event in events],
         {event.idempotency_key: event for event in events},
     )

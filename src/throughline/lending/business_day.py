@@ -17,9 +17,14 @@ _OPEN_DAY = select(BusinessDayRow.open_day).where(BusinessDayRow.id == ONLY)
 
 
 def business_date(session: Session) -> date:
-    """The open business day. Before the first loan it is today in the lender's zone."""
+    """The open business day; before the first loan the one that it would open."""
     open_day = session.execute(_OPEN_DAY).scalar_one_or_none()
-    return open_day if open_day is not None else clock.local_date(clock.now(), settings().zone)
+    return open_day if open_day is not None else first_business_date()
+
+
+def first_business_date() -> date:
+    """The business day that the first loan would open: today in the lender's zone."""
+    return clock.local_date(clock.now(), settings().zone)
 
 
 def start_business_day(session: Session, *, now: datetime) -> date:

@@ -4,19 +4,18 @@ variations, delinquency. None of it is a source of truth; all of it can be made 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, select, text
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from throughline.kernel.events import AggregateEvent, publish_together
 from throughline.kernel.ids import new_id
 from throughline.kernel.together import Together
 from throughline.lending import events
-from throughline.lending.account import LoanFile
+from throughline.lending.account import Kept, LoanFile
 from throughline.lending.delinquency import Delinquency, delinquency, frozen_range
 from throughline.lending.models import (
     AllocationRow,
@@ -28,28 +27,6 @@ from throughline.lending.models import (
     TransactionRow,
 )
 from throughline.lending.state import InstallmentState, LoanState, Transaction
-
-
-@dataclass(frozen=True, slots=True)
-class Cached:
-    """What of a loan's cache has to be known before it is brought to another state."""
-
-    installments: int  # how many rows there are; none when the cache was dropped or never made
-    range: str | None  # of delinquency, as last set
-
-
-def cached(session: Session, loan: LoanRow) -> Cached:
-    """What is cached of a loan."""
-    row = session.execute(_CACHED, {"borrower_id": loan.borrower_id, "loan_id": loan.id}).one()
-    return Cached(row.installments, row.range)
-
-
-_CACHED = text(
-    """
-    SELECT (SELECT count(*) FROM lending_installment WHERE borrower_id = :borrower_id AND loan_id = :loan_id) AS installments,
-      (SELECT range FROM lending_delinquency WHERE borrower_id = :borrower_id AND loan_id = :loan_id) AS range
-    """
-)
 
 
 def write_transactions(
@@ -176,7 +153,7 @@ def write_installments(session: Session, loan: LoanRow, state: LoanState) -> Non
 
 
 def write_changed_installments(
-    session: Session, into: Together, loan: LoanRow, before: LoanState, after: LoanState, known: Cached
+    session: Session, into: Together, loan: LoanRow, before: LoanState, after: LoanState, known: Kept
 ) -> None:
     """Bring only those installment rows to a state that differ from the state before.
 
@@ -263,7 +240,7 @@ def planned(state: LoanState) -> list[dict[str, Any]]:
 
 
 def write_delinquency(
-    into: Together, loan: LoanRow, state: LoanState, known: Cached, *, on: date, now: datetime
+    into: Together, loan: LoanRow, state: LoanState, known: Kept, *, on: date, now: datetime
 ) -> None:
     """Set the range of a loan for a day; a change goes into the history and is published."""
     late = delinquency(state, on)

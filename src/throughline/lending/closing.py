@@ -8,7 +8,7 @@ books is never reopened.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
 from sqlalchemy.orm import Session
@@ -166,5 +166,8 @@ class _Closing:
         ledger.post_new_entries(self.session, self._entries, now=self.now)
         if state.overdue_penalty_minor:
             write_installments(self.session, self.file.row, state)
+            self.file.kept = replace(self.file.kept, installments=len(state.installments))
+        if self._lateness is not None:
+            self.file.kept = replace(self.file.kept, range=self._lateness.range)
         self.session.flush()
         publish_many(self.session, self._events)

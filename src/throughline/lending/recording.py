@@ -21,7 +21,7 @@ from throughline.kernel.together import Together
 from throughline.lending import events as published
 from throughline.lending.account import EventRow, LoanFile, LoanUnknown, locked_loan, source_of, terms_of
 from throughline.lending.allocation import Component
-from throughline.lending.business_day import business_date, start_business_day
+from throughline.lending.business_day import start_business_day
 from throughline.lending.closing import bring_up_to_date
 from throughline.lending.event_json import payload_of
 from throughline.lending.history import (
@@ -194,7 +194,7 @@ def record_event(session: Session, loan_id: UUID, new: NewEvent, *, now: datetim
         if known.request_hash != fingerprint:
             raise EventKeyReused
         return _receipt_of(file, known)
-    posting_date = business_date(session)
+    posting_date = file.open_day
     bring_up_to_date(session, file, through=posting_date - ONE_DAY, now=now)
     check_agreed(file, new)
     event = loan_event(file, new)

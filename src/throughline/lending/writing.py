@@ -24,7 +24,6 @@ from throughline.lending.account import LoanFile
 from throughline.lending.accrual import Accrued
 from throughline.lending.books import earned_by, plan_entries
 from throughline.lending.cache import (
-    cached,
     planned,
     standing_values,
     write_changed_installments,
@@ -112,7 +111,6 @@ def append(
         earned_after=earned_after,
         loan_id=file.row.id,
     )
-    known_rows = cached(session, file.row)
     rows = _events(file, new, origin, posting_date, now)
     head = rows[0]
     for row in rows:
@@ -128,10 +126,10 @@ def append(
         if lines
     ]
     ledger.post_together(into, session, drafts, now=now)
-    write_changed_installments(session, into, file.row, before, after, known_rows)
+    write_changed_installments(session, into, file.row, before, after, file.kept)
     if planned(before) != planned(after):
         write_schedule(session, file.row, after, made_at_seq=rows[-1].seq, reason=reason)
-    write_delinquency(into, file.row, after, known_rows, on=posting_date, now=now)
+    write_delinquency(into, file.row, after, file.kept, on=posting_date, now=now)
     transactions = write_transactions(
         session, into, file, before, after, made_by=head.id, posting_date=posting_date
     )

@@ -53,6 +53,9 @@ def _authenticate(request: Request) -> Caller:
     authorization = request.headers.get("authorization")
     if cookie is None and authorization is None:
         return http.PUBLIC
+    if authorization is not None:
+        with database().statements() as session:
+            return identity.caller_from_request(session, None, authorization, now=clock.real_now())
     return database().run(
-        lambda session: identity.caller_from_request(session, cookie, authorization, now=clock.real_now())
+        lambda session: identity.caller_from_request(session, cookie, None, now=clock.real_now())
     )
