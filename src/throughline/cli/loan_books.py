@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from throughline.ledger.entries import Line
 from throughline.lending.accrual import Accrued, accrued_to
 from throughline.lending.books import EntryPlan, earned_by, plan_entries
-from throughline.lending.history import EventType, LoanEvent
+from throughline.lending.history import EventType, LoanEvent, cancelled
 from throughline.lending.replay import replay
 from throughline.lending.state import LoanState, LoanStatus, Transaction
 from throughline.lending.terms import LoanTerms
@@ -60,10 +60,9 @@ class LoanBooks:
     def record(self, event: LoanEvent) -> None:
         """Append an event that has been checked, and post what it changes. Raises ScheduleError."""
         before, known = self.state(), list(self.events)
-        if event.type is EventType.REVERSAL:
-            self.taken_back += [one for one in before.transactions if one.id == event.target]
         self.events.append(event)
         after = self.state()
+        self._note_taken_back(known, before, after)
         if after.status is LoanStatus.ACTIVE and before.status is not LoanStatus.ACTIVE:
             self._closed_through = max(self._closed_through or event.value_date, event.value_date) - ONE_DAY
         plan = plan_entries(
@@ -76,6 +75,17 @@ class LoanBooks:
         if plan.event_lines:
             self.journal.append(Entry(event.id, event.value_date, plan.event_lines))
         self._recognise(f"accrual:{event.id}", event.value_date, plan, after)
+
+    def _note_taken_back(self, known: list[LoanEvent], before: LoanState, after: LoanState) -> None:
+        """Keep what a reversal or an undo took away, with what was taken out of a payout that came back."""
+        gone = cancelled(self.events) - cancelled(known)
+        standing = {(one.id, one.type) for one in after.transactions}
+        self.taken_back += [
+            one
+            for one in before.transactions
+            if (one.id in gone or (gone and one.type is EventType.REPAYMENT_AT_DISBURSEMENT))
+            and (one.id, one.type) not in standing
+        ]
 
     def _recognise(self, name: str, on: date, plan: EntryPlan, state: LoanState) -> None:
         """Post the income of a plan under a name of its own."""
