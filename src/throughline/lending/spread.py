@@ -202,17 +202,23 @@ def _spread_flat(rows: Sequence[PlanRow], paying: Sequence[PlanRow], clock: Inte
 
 
 def count_of(clock: InterestClock, rows: Sequence[PlanRow], principal: int, installment: int) -> int:
-    """How many of the rows repay the principal at a given installment: stop when what remains fits into one."""
+    """How many of the rows repay the principal at a given installment: stop when what remains fits into one.
+
+    Interest above the installment waits for the next one, as it does in the plan.
+    """
     mode = clock.grid.terms.rounding.mode
-    balance = principal
+    balance, waiting = principal, 0
     for place, row in enumerate(rows, 1):
         numerator, denominator = clock.factor(row, row.from_date, row.due_date, paused=False)
         interest = round_ratio(balance * numerator, denominator, mode)
         if row.no_principal:
             continue
+        interest += waiting
         if balance + interest <= installment:
             return place
-        if installment <= interest:
-            raise ScheduleError("installment_too_small", "the installment does not even cover the interest")
-        balance -= installment - interest
+        covered = min(interest, installment)
+        waiting = interest - covered
+        balance -= installment - covered
+    if balance == principal:
+        raise ScheduleError("installment_too_small", "the installment does not even cover the interest")
     raise ScheduleError("installment_too_small", f"more than {MAX_INSTALLMENTS} installments")
