@@ -126,7 +126,7 @@ def test_interest_follows_late_payments_as_days_one_by_one_say(
     principal: int, rate: Decimal, count: int, delays: list[int], paid: int
 ) -> None:
     """Recalculation by the day: each installment is paid whole, in order, on its due date or some days
-    late; until then its principal goes on bearing interest."""
+    late; until then its principal goes on bearing interest, also after the last due date."""
     terms = loan_terms(
         principal_minor=principal,
         annual_rate_percent=rate,
@@ -148,7 +148,9 @@ def test_interest_follows_late_payments_as_days_one_by_one_say(
     planned = 0  # principal of the installments so far, as the plan has it
     for nr, row in enumerate(state.installments):
         interest = Fraction(0)
-        for one in days_after(start, row.due_date):
+        # What is overdue after the last due date goes on in the last installment.
+        end = max(row.due_date, as_of) if nr == count - 1 else row.due_date
+        for one in days_after(start, end):
             real -= moves.get(one - timedelta(days=1), 0) if one - timedelta(days=1) > start or nr == 0 else 0
             base = real if one <= as_of else principal - planned
             interest += base * day_rate(one, rate, YearBasis.D365)

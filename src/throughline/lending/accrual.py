@@ -27,11 +27,11 @@ def interest_in_period(schedule: Schedule, row: InstallmentState, on: date) -> i
     """Interest of one installment's period from its start to a day, both as closes of business.
 
     Rounded from the start of the period, never day by day, so that nothing drifts; on the due date it
-    is what accrues in the whole period.
+    is what accrues in the whole period. The last period goes on while overdue principal bears interest.
     """
     if row.plan is None or on <= row.from_date:
         return 0
-    if on >= row.due_date:
+    if on >= max(row.due_date, row.plan.borne_through):
         return row.accrual_minor
     rules = schedule.clock.grid.terms.rounding
     return min(

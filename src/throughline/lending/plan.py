@@ -17,6 +17,7 @@ from throughline.lending.rates import (
 )
 from throughline.lending.terms import (
     InterestRounding,
+    Rest,
 )
 
 
@@ -53,6 +54,10 @@ def calculate(
     for row in rows:
         start, end = row.from_date, row.due_date
         if row.settled:
+            while place < len(tranches) and tranches[place][0] <= start:
+                given += tranches[place][1]
+                place += 1
+            row.opening = given - taken
             taken += row.principal
             unpaid += row.principal + row.credited - row.paid_principal
             continue
@@ -76,7 +81,10 @@ def calculate(
             given += tranches[place][1]
             place += 1
         if real is not None:
-            stretches = _real_stretches(row, real, unpaid)
+            end = row.due_date
+            if row.last and terms.recalculation.rest is Rest.DAILY:
+                end = max(end, real.horizon)  # what is overdue after the last due date has no other row
+            stretches = _real_stretches(row, real, unpaid, end)
         else:
             stretches = _planned_stretches(row, opening, inside)
         if row.flat_interest is not None:
@@ -147,10 +155,10 @@ def _planned_stretches(row: PlanRow, opening: int, inside: Sequence[Move]) -> li
     return stretches
 
 
-def _real_stretches(row: PlanRow, real: RealBalance, unpaid_before: int) -> list[Stretch]:
-    """Stretches of the real balance up to the horizon, then of what the plan expects."""
+def _real_stretches(row: PlanRow, real: RealBalance, unpaid_before: int, end: date) -> list[Stretch]:
+    """Stretches of the real balance up to the horizon, then of what the plan expects, to the end of the row."""
     stretches: list[Stretch] = []
-    start, end = row.from_date, row.due_date
+    start = row.from_date
     until = min(max(real.horizon, start), end)
     days = sorted({day for day, _ in real.moves if start < day < until})
     for first, last in zip([start, *days], [*days, until], strict=True):

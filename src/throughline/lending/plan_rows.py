@@ -74,6 +74,13 @@ class PlanRow:
         """Principal of the plan that has been paid on this row."""
         return max(0, self.paid_principal - self.credited)
 
+    @property
+    def borne_through(self) -> date:
+        """The last day on which something bears interest in the row: the last row may outlive its due date."""
+        if self.settled or not self.stretches:
+            return self.due_date
+        return self.stretches[-1].through
+
     def settle(self, principal: int, interest: int, accrual: int) -> None:
         """Fix the figures: what is still owed has moved to a new plan."""
         self.settled = True

@@ -7,8 +7,10 @@ from datetime import date, timedelta
 
 from throughline.lending.accrual import interest_to
 from throughline.lending.history import ChargeKind
-from throughline.lending.state import LoanState, LoanStatus
-from throughline.lending.terms import Preclosure
+from throughline.lending.plan_rows import accrued_in
+from throughline.lending.rates import add_ratios, round_to
+from throughline.lending.state import InstallmentState, LoanState, LoanStatus
+from throughline.lending.terms import Preclosure, Rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,26 @@ def payoff_quote(state: LoanState, on: date) -> PayoffQuote:
         fee_minor=fee - not_due[ChargeKind.FEE],
         penalty_minor=penalty - not_due[ChargeKind.PENALTY],
         overpaid_minor=state.overpaid_minor,
-        per_day_minor=tomorrow - interest,
+        per_day_minor=tomorrow - interest + _late_day(state, on),
     )
+
+
+def _late_day(state: LoanState, on: date) -> int:
+    """What one more day adds to the last installment when overdue principal goes on bearing interest after it."""
+    rules = state.terms.recalculation
+    last = next((row for row in state.installments if _is_last(row)), None)
+    late = rules.enabled and rules.rest is Rest.DAILY and last is not None and last.due_date <= on
+    if not late or last is None or last.plan is None or state.schedule is None:
+        return 0
+    clock, rounding = state.schedule.clock, state.terms.rounding
+    numerator, denominator = clock.factor(last.plan, on, on + timedelta(days=1))
+    day = state.outstanding[0] * numerator, denominator
+    whole = add_ratios(accrued_in(last.plan, clock, on), day)
+    return round_to(*whole, rounding.mode, rounding.unit_minor) - last.accrual_minor
+
+
+def _is_last(row: InstallmentState) -> bool:
+    return row.plan is not None and row.plan.last and not row.plan.settled
 
 
 def covers_quote(state: LoanState, amount_minor: int) -> bool:

@@ -88,10 +88,10 @@ class WithMoney(WithTerms):
         interest that has accrued so far, then principal."""
         earned = interest_to(self.frozen(max(on, through)), through)
         balance = sum(row.outstanding()[PRINCIPAL] for row in self.rows)
-        whole = (
-            self.terms.schedule_type is ScheduleType.CUMULATIVE
-            and self.terms.recalculation.prepayment is not Prepayment.RESCHEDULE_NEXT
-        )
+        cumulative = self.terms.schedule_type is ScheduleType.CUMULATIVE
+        # Taken from the next installments in order: each gives its own principal, no more.
+        by_row = cumulative and self.terms.recalculation.prepayment is Prepayment.RESCHEDULE_NEXT
+        whole = cumulative and not by_row
         payable: dict[int, tuple[int, int]] = {}
         for row in self.rows:
             plan, outstanding = row.plan, row.outstanding()
@@ -112,7 +112,7 @@ class WithMoney(WithTerms):
             )
             if plan.last or whole:
                 principal = balance
-            elif plan.installment is not None:
+            elif plan.installment is not None and not by_row:
                 principal = max(0, plan.installment - interest - settled - paid)
             else:
                 principal = max(0, plan.principal - paid)
