@@ -1,0 +1,187 @@
+"""New terms, new plans and tranches, by hand (docs/lending.md, section 2)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lending.scenarios import answer, column, event, of_type, paid, payout, refused, table
+
+CUMULATIVE = {"schedule_type": "cumulative"}
+
+
+def rescheduled(effective_from: str, **new: Any) -> dict[str, Any]:
+    terms = new.pop("terms", {})
+    change = event("reschedule", effective_from=effective_from, **new)
+    return answer([payout(), change], "2026-01-01", **terms)
+
+
+def test_a_new_rate_counts_from_its_interest_day_on() -> None:
+    """6 % from 1 April, the last of 31 days of installment 3: 673.27 x (30 x 1 % + 0.5 %) / 31 = 6.62. Then
+    508.64 x 0.5 % = 2.54. Cumulative by periods: the whole period, 673.27 x 0.5 % = 3.37."""
+    found = rescheduled("2026-04-01", annual_rate_percent="6")
+    assert column(found, "interest")[1:4] == ["8.37", "6.62", "2.54"]
+    assert column(found, "due") == ["172.55", "172.55", "171.25", "171.25", "171.25", "171.23"]
+    periods = rescheduled("2026-04-01", annual_rate_percent="6", terms=CUMULATIVE)
+    assert column(periods, "interest")[2] == "3.37"
+
+
+def test_a_moved_date_keeps_the_installment_and_counts_its_days() -> None:
+    """1 March moves to 11 March, the later ones follow. February and 10 of 31 days of March on 837.45:
+    8.3745 x (1 + 10 / 31) = 11.08. Cumulative by periods: one period, 8.37."""
+    found = rescheduled("2026-03-01", new_due_date="2026-03-11")
+    assert column(found, "due_date")[1:] == [
+        "2026-03-11",
+        "2026-04-11",
+        "2026-05-11",
+        "2026-06-11",
+        "2026-07-11",
+    ]
+    assert column(found, "interest")[1] == "11.08"
+    assert column(found, "due")[:5] == ["172.55"] * 5
+    periods = rescheduled("2026-03-01", new_due_date="2026-03-11", terms=CUMULATIVE)
+    assert column(periods, "interest") == ["10.00", "8.37", "6.73", "5.07", "3.40", "1.71"]
+
+
+def test_more_installments_spread_what_is_left() -> None:
+    """837.45 over seven from 1 March on: 8.3745 / (1 - 1.01^-7) = 124.47; the last absorbs."""
+    found = rescheduled("2026-03-01", extra_installments=2)
+    assert column(found, "due") == ["172.55", *["124.47"] * 6, "124.45"]
+    assert column(found, "due_date")[-2:] == ["2026-08-01", "2026-09-01"]
+
+
+def test_graces_from_a_date_on() -> None:
+    """Two months without principal: 8.37 each, then 837.45 over three: 8.3745 / (1 - 1.01^-3) = 284.75."""
+    found = rescheduled("2026-03-01", grace_on_principal=2)
+    assert column(found, "due") == ["172.55", "8.37", "8.37", "284.75", "284.75", "284.75"]
+    later = rescheduled("2026-03-01", grace_on_interest=2)
+    assert column(later, "interest") == [
+        "10.00",
+        "0.00",
+        "0.00",
+        "20.17",
+        "3.40",
+        "1.71",
+    ]  # 8.37 + 6.73 + 5.07
+    free = rescheduled("2026-03-01", interest_free=2)
+    assert column(free, "interest")[1:3] == ["0.00", "0.00"]
+
+
+def test_a_reschedule_can_be_reversed() -> None:
+    found = answer(
+        [
+            payout(),
+            event("reschedule", effective_from="2026-03-01", extra_installments=2, id="n"),
+            event("reversal", "2026-03-02", of="n"),
+        ],
+        "2026-03-02",
+    )
+    assert column(found, "due") == [*["172.55"] * 5, "172.53"]
+
+
+def re_aged(**terms: Any) -> dict[str, Any]:
+    return answer(
+        [
+            payout(),
+            event("charge", "2026-01-01", "8", kind="fee", id="f", due_date="2026-01-20"),
+            event(
+                "re_age",
+                "2026-02-01",
+                first_due_date="2026-02-08",
+                installments=4,
+                repay_every={"unit": "weeks"},
+            ),
+        ],
+        "2026-02-01",
+        **terms,
+    )
+
+
+def test_a_re_age_shares_interest_over_a_new_plan_of_its_own_frequency() -> None:
+    """1,000 and the 10.00 of January, 2.50 on each. A week is 1/52 of a year whatever the contract's period:
+    rho = 0.12 / 52; A = 1000 x rho / (1 - (1 + rho)^-4) = 251.44. 2.31 + 2.50 of interest on the first."""
+    found = re_aged(**CUMULATIVE)
+    assert table(found, "due_date", "principal", "interest", "fees")[1:] == [
+        ["2026-02-08", "246.63", "4.81", "8.00"],
+        ["2026-02-15", "247.20", "4.24", "0.00"],  # 753.37 x rho = 1.74
+        ["2026-02-22", "247.77", "3.67", "0.00"],  # 506.17 x rho = 1.17
+        ["2026-03-01", "258.40", "3.10", "0.00"],  # 258.40 x rho = 0.60; the last absorbs
+    ]
+    assert column(found, "due")[0] == "0.00"  # nothing is owed on the old installment any more
+    # By days: 7 / 360 a week, in the interest and in the standard installment: A = 251.46.
+    days = re_aged(interest_period="daily", **CUMULATIVE)
+    assert table(days, "principal", "interest")[1] == ["246.46", "5.00"]  # 10.00 x 7 / 28 and 2.50
+
+
+def test_a_re_age_keeps_what_was_paid_and_shows_the_balance() -> None:
+    """After the first installment 837.45; on 16 March 8.37 and 673.27 x 15 / 31 % = 3.26 are earned: 11.63."""
+    found = answer(
+        [
+            payout(),
+            paid("2026-02-01", "172.55"),
+            event("re_age", "2026-03-16", first_due_date="2026-04-01", installments=4),
+        ],
+        "2026-03-16",
+    )
+    assert table(found, "principal", "balance")[:3] == [["162.55", "837.45"], *[["0.00", "837.45"]] * 2]
+    # 11.63 / 4 = 2.90 (2.93 on the last), and 837.45 x 16 / 31 % = 4.32
+    assert column(found, "interest")[3] == "7.22"
+    assert column(found, "outstanding")[1:3] == ["0.00", "0.00"]
+
+
+def test_a_re_amortisation_spreads_overdue_principal() -> None:
+    """2 March: 162.55 and 164.18 are overdue, their interest stays. 1,000 over the four that come:
+    10 / (1 - 1.01^-4) = 256.28."""
+    found = answer([payout(), event("re_amortize", "2026-03-02")], "2026-03-02")
+    assert table(found, "principal", "interest")[:2] == [["0.00", "10.00"], ["0.00", "8.37"]]
+    assert column(found, "balance") == ["1000.00", "1000.00", "753.72", "504.98", "253.75", "0.00"]
+    assert column(found, "due")[2:] == ["256.28", "256.28", "256.28", "256.29"]
+
+
+def test_a_tranche_is_spread_over_the_installments_to_come() -> None:
+    """600.00 at first: 6 / (1 - 1.01^-6) = 103.53. With 400.00 on 1 February 902.47 over five: 185.94."""
+    found = answer([payout(amount="600"), payout("2026-02-01", "400")], "2026-02-01")
+    assert column(found, "due")[:2] == ["103.53", "185.94"]
+    assert column(found, "interest")[1] == "9.02"
+    # In the middle of February: 502.47 x 1 % + 400 x 1 % x 14 / 28 = 7.02
+    found = answer([payout(amount="600"), payout("2026-02-15", "400")], "2026-02-15")
+    assert column(found, "interest")[1] == "7.02"
+    refused("$.events[1].amount", [payout(amount="600"), payout("2026-02-15", "400.01")], "2026-02-15")
+
+
+def test_a_signed_installment_stays_when_a_tranche_follows() -> None:
+    """100.00 a month: 506.00 are left after the first; with 400.00 on 15 February the loan gets longer:
+    506 x 1 % + 400 x 1 % x 14 / 28 = 7.06, and from there 1 % of what is left."""
+    found = answer(
+        [payout(amount="600"), payout("2026-02-15", "400")],
+        "2026-02-15",
+        installment_amount="100",
+        installments=1,
+    )
+    assert column(found, "interest")[:3] == ["6.00", "7.06", "8.13"]  # 813.06 x 1 %
+    assert column(found, "due")[:-1] == ["100.00"] * 10
+    assert column(found, "balance")[-2:] == ["51.85", "0.00"]
+    assert column(found, "due")[-1] == "52.37"
+
+
+def test_new_terms_that_say_nothing_are_refused() -> None:
+    refused("$.events[1].type", [payout(), event("reschedule", effective_from="2026-02-01")], "2026-02-01")
+    same_day = event("re_age", "2026-02-01", first_due_date="2026-02-01", installments=2)
+    refused("$.events[1].first_due_date", [payout(), same_day], "2026-02-01")
+    backwards = event("reschedule", effective_from="2026-03-01", new_due_date="2026-02-01")
+    refused("$.events[1].new_due_date", [payout(), backwards], "2026-02-01")
+
+
+def test_terms_changes_come_first_on_their_day() -> None:
+    """Recorded after the payment, but of the same day: the payment meets the new plan."""
+    found = answer(
+        [
+            payout(),
+            paid("2026-02-01", "127.76", id="p"),
+            event("reschedule", effective_from="2026-02-01", extra_installments=2),
+        ],
+        "2026-02-01",
+    )
+    # 1,000 over eight: 10 / (1 - 1.01^-8) = 130.69
+    assert column(found, "due")[0] == "130.69"
+    assert column(found, "outstanding")[0] == "2.93"
+    assert of_type(found, "repayment")[0]["interest"] == "10.00"
