@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lending.scenarios import event, paid, payout, refused
+from lending.scenarios import answer, event, paid, payout, refused
 
 P = paid("2026-02-01", "172.55", id="p")
 CHARGE = {"kind": "fee", "amount": "10", "date": "2026-01-05"}
@@ -124,3 +124,12 @@ def test_events_that_cannot_be(field: str, events: list[dict[str, Any]]) -> None
 )
 def test_terms_that_make_no_loan(field: str, terms: dict[str, Any]) -> None:
     refused(f"$.terms.{field}", [], "2026-03-01", **terms)
+
+
+def test_what_comes_after_the_day_of_the_document_is_checked_on_its_own_day() -> None:
+    """On 1 April 1,050.00 close a loan of 1,035.28: 14.72 too much may go back, though the answer is of January."""
+    events = [payout(), paid("2026-04-01", "1050")]
+    refund = event("refund_of_overpayment", "2026-04-02", "14.72")
+    assert answer([*events, refund], "2026-01-16")["totals"]["paid"] == "0.00"
+    refused("$.events[2].amount", [*events, refund | {"amount": "14.73"}], "2026-01-16")
+    refused("$.events[2].type", [*events, event("charge_off", "2026-04-02")], "2026-01-16")

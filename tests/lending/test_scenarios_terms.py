@@ -185,3 +185,46 @@ def test_terms_changes_come_first_on_their_day() -> None:
     assert column(found, "due")[0] == "130.69"
     assert column(found, "outstanding")[0] == "2.93"
     assert of_type(found, "repayment")[0]["interest"] == "10.00"
+
+
+def test_a_date_that_a_reschedule_made_can_be_moved() -> None:
+    """1 March becomes 11 March, and that one alone 20 March."""
+    found = answer(
+        [
+            payout(),
+            event("reschedule", effective_from="2026-03-01", new_due_date="2026-03-11"),
+            event(
+                "due_date_shift", from_due_date="2026-03-11", to_due_date="2026-03-20", shift_following=False
+            ),
+        ],
+        "2026-01-01",
+    )
+    assert column(found, "due_date")[:4] == ["2026-02-01", "2026-03-20", "2026-04-11", "2026-05-11"]
+
+
+def test_charges_go_with_the_periods_that_a_reschedule_moves() -> None:
+    """A fee due on 5 March lay in installment 3; with 1 March moved to 11 March it lies in installment 2. A
+    fee with each installment is due with it, also when a part of it is paid."""
+    dated = event("charge", "2026-01-01", "9", kind="fee", id="d", due_date="2026-03-05")
+    later = event("reschedule", effective_from="2026-03-01", new_due_date="2026-03-11")
+    assert column(answer([payout(), dated], "2026-01-01"), "fees")[1:3] == ["0.00", "9.00"]
+    assert column(answer([payout(), dated, later], "2026-01-01"), "fees")[1:3] == ["9.00", "0.00"]
+    each = event("charge", "2026-01-01", "9", kind="fee", id="e", applies_to="each_installment")
+    found = answer([payout(), each, paid("2026-01-05", "180"), later], "2026-01-05")
+    assert [one["due_date"] for one in found["charges"]] == column(found, "due_date")
+
+
+def test_a_later_tranche_has_its_own_down_payment() -> None:
+    """A quarter of each: 150.00 of 600, 100.00 of 400 on 15 January. 450 bear interest for 14 days and 750 for
+    17, of 31: 1 % x (450 x 14 + 750 x 17) / 31 = 6.15. The down payment itself bears none before its day."""
+    found = answer(
+        [payout(amount="600"), payout("2026-01-15", "400")], "2026-01-15", down_payment_percent="25"
+    )
+    assert table(found, "due_date", "principal", "interest", "balance")[:3] == [
+        ["2026-01-01", "150.00", "0.00", "450.00"],
+        ["2026-01-15", "100.00", "0.00", "750.00"],
+        ["2026-02-01", "123.03", "6.15", "626.97"],
+    ]
+    assert column(found, "balance")[-1] == "0.00"
+    # A = (450 x g + 300 x (1 + 1 % x 17 / 31)) x 1.01^5 / f_6 = 129.18
+    assert column(found, "due")[2:-1] == ["129.18"] * 5

@@ -53,9 +53,9 @@ class LoanBooks:
     _recognised: Accrued = field(default_factory=Accrued)
     _closed_through: date | None = None
 
-    def state(self) -> LoanState:
-        """The loan as of the document's day."""
-        return replay(self.terms, self.events, as_of=self.as_of)
+    def state(self, on: date | None = None) -> LoanState:
+        """The loan as of the document's day, or of a later one."""
+        return replay(self.terms, self.events, as_of=max(self.as_of, on or self.as_of))
 
     def record(self, event: LoanEvent) -> None:
         """Append an event that has been checked, and post what it changes. Raises ScheduleError."""

@@ -190,7 +190,7 @@ def check_event(node: Node, books: LoanBooks, new: LoanEvent) -> None:
     """Raise InputError at the field that does not fit the history so far."""
     try:
         check(books.terms, books.events, new)
-        check_state(books.state(), new)
+        check_state(books.state(new.value_date), new)  # an event after the document's day counts from its own
     except HistoryError as error:
         field = error.field
         if field == "date":

@@ -34,6 +34,12 @@ class RealBalance:
         return sum(amount for on, amount in self.moves if on <= day)
 
 
+def lent(rows: Sequence[PlanRow], tranches: Sequence[Move]) -> Sequence[Move]:
+    """What the plan has to repay: the tranches in order, each without the down payments of its day."""
+    down = [(row.due_date, -row.principal) for row in rows if row.down_payment]
+    return sorted([*tranches, *down]) if down else tranches
+
+
 def calculate(
     rows: Sequence[PlanRow], clock: InterestClock, tranches: Sequence[Move], real: RealBalance | None = None
 ) -> None:
@@ -50,24 +56,24 @@ def calculate(
     given = taken = carried = held = unpaid = 0
     place = 0
     # Principal that was paid ahead on later rows is not there to be repaid by earlier ones.
-    ahead = sum(row.principal_ahead for row in rows if not row.settled)
+    ahead = sum(row.principal_ahead for row in rows if not row.settled and not row.down_payment)
+    for row in rows:
+        if row.down_payment and not row.settled:
+            row.principal = row.principal_fixed
+    gross, down, tranches = tranches, 0, lent(rows, tranches)
     for row in rows:
         start, end = row.from_date, row.due_date
+        if row.down_payment:
+            row.opening = sum(amount for day, amount in gross if day <= end) - down - taken
+            row.interest = row.accrual = 0
+            down += row.principal
+            unpaid += row.principal + row.credited - row.paid_principal
+            continue
         if row.settled:
             while place < len(tranches) and tranches[place][0] <= start:
                 given += tranches[place][1]
                 place += 1
             row.opening = given - taken
-            taken += row.principal
-            unpaid += row.principal + row.credited - row.paid_principal
-            continue
-        if row.down_payment:
-            while place < len(tranches) and tranches[place][0] <= end:
-                given += tranches[place][1]
-                place += 1
-            row.opening, row.principal = given - taken, row.principal_fixed
-            row.interest = row.accrual = 0
-            ahead -= row.principal_ahead
             taken += row.principal
             unpaid += row.principal + row.credited - row.paid_principal
             continue
@@ -81,7 +87,6 @@ def calculate(
             given += tranches[place][1]
             place += 1
         if real is not None:
-            end = row.due_date
             if row.last and terms.recalculation.rest is Rest.DAILY:
                 end = max(end, real.horizon)  # what is overdue after the last due date has no other row
             stretches = _real_stretches(row, real, unpaid, end)

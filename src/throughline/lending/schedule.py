@@ -8,7 +8,7 @@ from datetime import date
 from itertools import pairwise
 
 from throughline.lending.periods import DueDateShift, Grid, ScheduleError, count_on
-from throughline.lending.plan import RealBalance, calculate
+from throughline.lending.plan import RealBalance, calculate, lent
 from throughline.lending.plan_rows import InterestClock, PlanRow
 from throughline.lending.rates import Span, merge, rate_ratio, round_to
 from throughline.lending.spread import count_of, spread
@@ -176,20 +176,15 @@ class Plan:
         """The planned balance at the start of a row, and the tranches paid out after that."""
         self.calculate()
         start = row.from_date
-        given = sum(amount for day, amount in self.tranches if day <= start)
+        moves = lent(self.rows, self.tranches)
+        given = sum(amount for day, amount in moves if day <= start)
         taken = 0
         for one in self.rows:
             if one is row:
                 break
-            taken += one.principal
-        inside = [(day, amount) for day, amount in self.tranches if day > start]
-        late = sum(one.principal for one in self.rows[self.rows.index(row) :] if one.down_payment)
-        if inside and late:
-            day, amount = inside[-1]
-            inside[-1] = (day, amount - late)
-        elif late:
-            given -= late
-        return given - taken, inside
+            if not one.down_payment:
+                taken += one.principal
+        return given - taken, [(day, amount) for day, amount in moves if day > start]
 
     def regular(self) -> list[PlanRow]:
         """The rows but for down payments."""
@@ -270,7 +265,8 @@ class Plan:
         """The principal that is left after a row, in minor units."""
         if len(self.tranches) == 1:
             return row.opening - row.principal
-        inside = sum(amount for day, amount in self.tranches if row.from_date < day < row.due_date)
+        moves = lent(self.rows, self.tranches)
+        inside = sum(amount for day, amount in moves if row.from_date < day < row.due_date)
         return row.opening + inside - row.principal
 
     def _rows_for_installment(self, amount: int) -> None:

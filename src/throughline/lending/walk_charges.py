@@ -75,6 +75,8 @@ class WithCharges(WalkState):
                 continue
             mine = [charge for charge in row.charges if charge.id == event.id]
             if any(charge.paid or charge.waived for charge in mine):
+                for charge in mine:
+                    charge.due_date = row.due_date
                 continue
             for charge in mine:
                 row.charges.remove(charge)

@@ -87,6 +87,7 @@ class WithTerms(WithCharges):
         if new.first_due_date is not None:
             plan.move(regular, at, new.first_due_date, following=True)
         plan.check_order()
+        plan.apply_shifts()
         left = regular[at:]
         for place, row in enumerate(left):
             row.no_principal = row.no_principal or place < new.grace.principal
@@ -99,6 +100,12 @@ class WithTerms(WithCharges):
             plan.respread(left)
         plan.calculate()
         self._take_plan()
+        # A dated charge belongs to the period of its date, also when the periods have moved.
+        dated = [charge for one in self.rows for charge in _take_charges(one, AppliesTo.DUE_DATE)]
+        for charge in dated:
+            self._attach(charge)
+        for one in self.rows:
+            one.recount()
 
     def _re_age(self, event: LoanEvent) -> None:
         """A new plan for everything that is outstanding; what was paid stays where it was paid."""
@@ -182,9 +189,16 @@ def _new_rows(plan: Plan, start: date, first_due: date, count: int, every: Frequ
     return rows
 
 
-def _take_charges(row: Row) -> list[Charge]:
-    """The untouched charges of a row, which a new plan takes over; what is paid of others stays."""
-    moved = [charge for charge in row.charges if charge.open and not charge.paid and not charge.waived]
+def _take_charges(row: Row, applies_to: AppliesTo | None = None) -> list[Charge]:
+    """The untouched charges of a row (of one kind), which a new plan takes over; what is paid of others stays."""
+    moved = [
+        charge
+        for charge in row.charges
+        if charge.open
+        and not charge.paid
+        and not charge.waived
+        and (applies_to is None or charge.applies_to is applies_to)
+    ]
     for charge in moved:
         row.charges.remove(charge)
     return moved
