@@ -17,8 +17,8 @@ from uuid import UUID
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import LargeBinary, Uuid, bindparam, func, select
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy import LargeBinary, bindparam, select
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from throughline.kernel.clock import real_now
@@ -48,7 +48,7 @@ class DataKey(Base):
 
 
 _KEYS = select(DataKey.owner_id, DataKey.kek_id, DataKey.wrapped).where(
-    DataKey.owner_id == func.any(bindparam("owners", type_=ARRAY(Uuid)))
+    DataKey.owner_id.in_((bindparam("owner"), LENDER_ID))
 )
 
 
@@ -131,7 +131,7 @@ def _data_key(session: Session, owner_id: UUID, *, create: bool) -> bytes:
     if owner_id in opened:
         return opened[owner_id]
     # The lender's key comes along: what a request is answered is sealed with it, whoever the request is about.
-    found = {row.owner_id: row for row in session.execute(_KEYS, {"owners": [owner_id, LENDER_ID]})}
+    found = {row.owner_id: row for row in session.execute(_KEYS, {"owner": owner_id})}
     row = found.get(owner_id)
     lenders = found.get(LENDER_ID)
     if lenders is not None and lenders.wrapped is not None and LENDER_ID not in opened:
@@ -145,7 +145,7 @@ def _data_key(session: Session, owner_id: UUID, *, create: bool) -> bytes:
             .on_conflict_do_nothing()
         )
         # Another transaction may have been first; what the table holds is the key.
-        row = session.execute(_KEYS, {"owners": [owner_id]}).one()
+        row = session.execute(_KEYS.where(DataKey.owner_id == owner_id), {"owner": owner_id}).one()
     if row is None:
         raise SealBroken("no data key for this owner")
     if row.wrapped is None:

@@ -15,7 +15,7 @@ from datetime import timedelta
 from typing import Any
 
 import rfc8785
-from sqlalchemy import Index, LargeBinary, delete, select, update
+from sqlalchemy import Index, LargeBinary, Table, bindparam, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -81,22 +81,10 @@ def once(
     Raises `KeyReused` when the key came with another request before. A verb that raises leaves nothing,
     so the same key may be tried again.
     """
-    fresh = session.execute(
-        insert(IdempotencyRecord)
-        .values(
-            scope=scope, key=key, request_hash=fingerprint, for_ever=for_ever, created_at=clock.real_now()
-        )
-        .on_conflict_do_nothing()
-        .returning(IdempotencyRecord.key)
-    ).first()
-    place = f"kernel_idempotency|{scope}|{key}"
-    mine = (IdempotencyRecord.scope == scope, IdempotencyRecord.key == key)
-    if fresh is None:
-        known = session.execute(
-            select(IdempotencyRecord.request_hash, IdempotencyRecord.status, IdempotencyRecord.body).where(
-                *mine
-            )
-        ).one()
+    place, mine = f"kernel_idempotency|{scope}|{key}", {"of_scope": scope, "of_key": key}
+    new = {**mine, "request_hash": fingerprint, "for_ever": for_ever, "created_at": clock.real_now()}
+    if session.execute(_CLAIM, new).first() is None:
+        known = session.execute(_KNOWN, mine).one()
         if known.request_hash != fingerprint:
             raise KeyReused
         return Answer(
@@ -104,8 +92,27 @@ def once(
         )
     answer = verb(session)
     body = seal(session, LENDER_ID, place, json.dumps(answer.body))
-    session.execute(update(IdempotencyRecord).where(*mine).values(status=answer.status, body=body))
+    session.connection().execute(_ANSWER, {**mine, "status": answer.status, "body": body})
     return answer
+
+
+# Built once: they are part of every writing request.
+_TABLE: Table = IdempotencyRecord.metadata.tables[IdempotencyRecord.__tablename__]
+_MINE = (_TABLE.c.scope == bindparam("of_scope")) & (_TABLE.c.key == bindparam("of_key"))
+_CLAIM = (
+    insert(_TABLE)
+    .values(
+        scope=bindparam("of_scope"),
+        key=bindparam("of_key"),
+        request_hash=bindparam("request_hash"),
+        for_ever=bindparam("for_ever"),
+        created_at=bindparam("created_at"),
+    )
+    .on_conflict_do_nothing()
+    .returning(_TABLE.c.key)
+)
+_KNOWN = select(_TABLE.c.request_hash, _TABLE.c.status, _TABLE.c.body).where(_MINE)
+_ANSWER = update(_TABLE).where(_MINE).values(status=bindparam("status"), body=bindparam("body"))
 
 
 @periodic("23 3 * * *", "kernel.forget_idempotency")

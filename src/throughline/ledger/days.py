@@ -46,11 +46,14 @@ class DaySums:
     credit_minor: int
 
 
+_STATE = text("SELECT ledger_day_state(:day)")
+
+
 def refuse_locked(session: Session, posting_dates: Iterable[date]) -> set[date]:
     """Raise PeriodLocked for a date that is locked; returns the dates that are over, on which entries are late."""
     late = set()
     for day in set(posting_dates):
-        found = session.execute(text("SELECT ledger_day_state(:day)"), {"day": day}).scalar_one()
+        found = session.execute(_STATE, {"day": day}).scalar_one()
         if found == "locked":
             raise PeriodLocked(N_("%(day)s is locked"), day=day.isoformat())
         if found == "late":

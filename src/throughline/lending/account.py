@@ -25,7 +25,7 @@ from throughline.lending.state import LoanState
 from throughline.lending.terms import LoanTerms
 from throughline.lending.terms_json import read_terms
 
-EventRow = LoanEventRow | Row[Any]  # an event as the session keeps it, or only read
+EventRow = LoanEventRow | Row[*tuple[Any, ...]]  # an event as the session keeps it, or only read
 
 
 def _of_loan(model: type[LoanEventRow | InstallmentRow | DelinquencyRow]) -> ColumnElement[bool]:
@@ -43,7 +43,20 @@ _AROUND = select(
     select(DelinquencyRow.range).where(_of_loan(DelinquencyRow)).scalar_subquery().label("kept_range"),
 ).subquery("around")
 _EVENTS = (
-    select(*_AROUND.c, *LoanEventRow.__table__.columns)
+    select(
+        *_AROUND.c,
+        LoanEventRow.id,
+        LoanEventRow.seq,
+        LoanEventRow.type,
+        LoanEventRow.value_date,
+        LoanEventRow.amount_minor,
+        LoanEventRow.target,
+        LoanEventRow.case_id,
+        LoanEventRow.payload,
+        LoanEventRow.idempotency_key,
+        LoanEventRow.request_hash,
+        LoanEventRow.record_id,
+    )
     .select_from(_AROUND.outerjoin(LoanEventRow, _of_loan(LoanEventRow)))
     .order_by(LoanEventRow.seq)
 )
