@@ -49,10 +49,16 @@ def effects(session: Session, loan_id: UUID, rows: Sequence[LoanEventRow]) -> di
     file = read_loan(session, loan_id)
     gone = cancelled(file.events)
     found = {}
+    # The loan after one event is the loan before the next one, if that was recorded on the same day.
+    newest: tuple[int, date, LoanState] | None = None
     for row in rows:
         as_of = max(clock.local_date(row.recorded_at, file.row.zone), row.posting_date)
-        before = replay(file.terms, file.events[: row.seq - 1], as_of=as_of)
+        if newest is not None and newest[:2] == (row.seq - 1, as_of):
+            before = newest[2]
+        else:
+            before = replay(file.terms, file.events[: row.seq - 1], as_of=as_of)
         after = replay(file.terms, file.events[: row.seq], as_of=as_of)
+        newest = (row.seq, as_of, after)
         found[row.id] = _effect(row, before, after, taken_back=str(row.id) in gone)
     return found
 
