@@ -26,7 +26,8 @@ from throughline.lending.quote import payoff_quote
 from throughline.lending.schedule import ScheduleError
 from throughline.lending.statement import Heading, Statement, build_statement
 from throughline.lending.statement_csv import harmless, statement_csv
-from throughline.lending.statement_lines import LineKind, Owed
+from throughline.lending.statement_kinds import LineKind
+from throughline.lending.statement_lines import Owed
 from throughline.lending.statement_pdf import statement_pdf
 from throughline.lending.statement_words import Lender
 from throughline.lending.terms import OverdueInterest

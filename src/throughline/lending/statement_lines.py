@@ -9,38 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from enum import StrEnum
 
 from throughline.lending.accrual import accrued_to
-from throughline.lending.history import PAYMENTS, EventType, LoanEvent
+from throughline.lending.accrual import charged as charged_in_all
+from throughline.lending.history import PAYMENTS, EventType, LoanEvent, cancelled
 from throughline.lending.state import LoanState, LoanStatus, Transaction
+from throughline.lending.statement_kinds import KIND_OF, LineKind
 
 StateOf = Callable[[date], LoanState]
 
 
-class LineKind(StrEnum):
-    """What changed the debt."""
-
-    PAYOUT = "payout"
-    INTEREST = "interest"
-    FEE = "fee"
-    PENALTY_FEE = "penalty_fee"
-    PENALTY_INTEREST = "penalty_interest"
-    REPAYMENT = "repayment"
-    PAY_OFF = "pay_off"
-    GOODWILL_CREDIT = "goodwill_credit"
-    WAIVER = "waiver"
-    CREDIT_USED = "credit_used"
-    ADJUSTMENT = "adjustment"
-
-
-_KIND_OF = {
-    EventType.DISBURSEMENT: LineKind.PAYOUT,
-    EventType.REPAYMENT: LineKind.REPAYMENT,
-    EventType.PAY_OFF: LineKind.PAY_OFF,
-    EventType.GOODWILL_CREDIT: LineKind.GOODWILL_CREDIT,
-    EventType.WAIVE_CHARGE: LineKind.WAIVER,
-}
+# What a transaction of these types does to the debt: money and waivers lower it, money that goes back raises it.
+_BACK = frozenset({EventType.CHARGEBACK, EventType.REFUND_OF_OVERPAYMENT})
+_NO_CHANGE = frozenset({EventType.CHARGE_OFF})  # a mark: the borrower owes what was owed before
+# Events that may move the debt on their day without a transaction of their own.
+_NEW_PLANS = frozenset({EventType.RESCHEDULE, EventType.RE_AGE, EventType.RE_AMORTIZE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,17 +89,22 @@ class Standing:
     owed: Owed
     charged: Owed  # interest, fees and penalties earned; principal: what was paid out
     penalty_interest_minor: int  # inside the penalties charged
-    paid: Owed
-    waived: Owed
+    paid: Owed  # less what a chargeback took back
+    waived: Owed  # also what was written off
 
 
 def standing(state: LoanState) -> Standing:
     """The figures of a state by the close of its day."""
-    earned = accrued_to(state, state.as_of)
+    # A loan that has come to its end was charged what stands in its installments, also after a charge-off.
+    earned = charged_in_all(state) if state.closed else accrued_to(state, state.as_of)
     out = 0 if state.status is LoanStatus.APPROVED else state.disbursed_minor
     charged = Owed(out, earned.interest_minor, earned.fee_minor, earned.penalty_minor)
-    paid = _total(row.paid for row in state.installments)
-    waived = _total(row.waived for row in state.installments)
+    at_payout = Owed(*state.paid_at_disbursement)
+    if state.closed:
+        charged += at_payout  # which stands in no installment
+    rows = state.installments
+    paid = _total(row.paid for row in rows) + at_payout - _total(row.credited for row in rows)
+    waived = _total(row.waived for row in rows) + _total(row.written_off for row in rows)
     owed = charged - paid - waived - Owed(credit_minor=state.overpaid_minor)
     # A loan may owe principal that was not paid out (or was taken off): the replay knows.
     owed += Owed(principal_minor=state.outstanding[0] - owed.principal_minor)
@@ -135,7 +123,7 @@ def statement_lines(
     state_of: StateOf, events: Sequence[LoanEvent], opening: Standing, closing: LoanState
 ) -> tuple[Line, ...]:
     """The lines after the close of the opening's day up to the day of the closing state, oldest first."""
-    walk = _Lines(opening, closing)
+    walk = _Lines(opening, closing, events)
     for day in _days(events, opening.on, closing):
         walk.close(closing if day == closing.as_of else state_of(day))
     return tuple(walk.lines)
@@ -144,7 +132,7 @@ def statement_lines(
 def _days(events: Sequence[LoanEvent], after: date, closing: LoanState) -> list[date]:
     """The days on which the debt changes by more than time, and the last one."""
     days = {one.value_date for one in closing.transactions}
-    days |= {event.value_date for event in events if event.type is EventType.CHARGE}
+    days |= {event.value_date for event in events if event.type in _NEW_PLANS | {EventType.CHARGE}}
     days |= {row.due_date for row in closing.installments}
     days |= {charge.due_date for charge in closing.charges}
     inside = {day for day in days if after < day <= closing.as_of}
@@ -154,8 +142,10 @@ def _days(events: Sequence[LoanEvent], after: date, closing: LoanState) -> list[
 class _Lines:
     """Lines being written; `_before` is the standing by the close of the day before."""
 
-    def __init__(self, opening: Standing, closing: LoanState) -> None:
+    def __init__(self, opening: Standing, closing: LoanState, events: Sequence[LoanEvent]) -> None:
         self.lines: list[Line] = []
+        gone = cancelled(events)
+        self._events = [event for event in events if event.id not in gone]
         self._before = opening
         self._principal = opening.owed.principal_minor
         self._due = {row.due_date: row.nr for row in closing.installments if not row.additional}
@@ -167,7 +157,7 @@ class _Lines:
     def close(self, state: LoanState) -> None:
         """The lines of one day: what was charged, then what was paid, then what is left to explain."""
         day, now = state.as_of, standing(state)
-        todays = [one for one in state.transactions if one.value_date == day and one.type in _KIND_OF]
+        todays = [one for one in state.transactions if one.value_date == day]
         # Interest stays pending until it is charged: on a due date, at the end, when the loan is paid off.
         pending = self._interest_before - self._before.charged.interest_minor
         start = self._before.owed + Owed(interest_minor=pending)
@@ -179,15 +169,26 @@ class _Lines:
         self._charges(day, now)
         for one in todays:
             if one.type is not EventType.DISBURSEMENT:
-                self._write(day, _KIND_OF[one.type], _taken(one))
+                self._write(day, KIND_OF[one.type], _moved(one))
         explained = Owed()
         for line in self.lines[written:]:
             explained += line.change
         end = now.owed + Owed(interest_minor=self._interest_before - now.charged.interest_minor)
         rest = end - start - explained
-        used = rest.credit_minor > 0 and rest.principal_minor <= 0
-        self._write(day, LineKind.CREDIT_USED if used else LineKind.ADJUSTMENT, rest)
+        self._write(day, self._kind_of_rest(day, todays, rest), rest)
         self._before = now
+
+    def _kind_of_rest(self, day: date, todays: Sequence[Transaction], rest: Owed) -> LineKind:
+        """What no transaction explains: an overpayment used up, or the one event of the day that moves by itself."""
+        if rest.credit_minor > 0 and rest.principal_minor <= 0:
+            return LineKind.CREDIT_USED
+        explained = {one.id for one in todays}
+        others = {
+            event.type
+            for event in self._events
+            if event.value_date == day and event.id not in explained and event.type is not EventType.CHARGE
+        }
+        return KIND_OF[others.pop()] if len(others) == 1 else LineKind.ADJUSTMENT
 
     def _charges(self, day: date, now: Standing) -> None:
         before = self._before
@@ -217,8 +218,12 @@ class _Lines:
             self.lines.append(Line(day, kind, change, self._principal, from_date, installment))
 
 
-def _taken(one: Transaction) -> Owed:
-    """What a payment or a waiver took off the debt."""
-    portions = one.portions
-    rest = one.overpayment_minor if one.type in PAYMENTS else 0
-    return Owed(-portions[0], -portions[1], -portions[2], -portions[3], -rest)
+def _moved(one: Transaction) -> Owed:
+    """What a transaction that is no payout did to the debt."""
+    if one.type in _NO_CHANGE:
+        return Owed()
+    if one.type in _BACK:
+        # What is not debt again was taken from an overpayment.
+        return Owed(*one.portions, one.amount_minor - sum(one.portions))
+    rest = one.overpayment_minor if one.type in PAYMENTS | {EventType.RECOVERY} else 0
+    return Owed() - Owed(*one.portions, rest)

@@ -16,10 +16,11 @@ from throughline.kernel.money import digits_of, format_money
 from throughline.lending.history import EventType, VariationKind
 from throughline.lending.state import LoanStatus
 from throughline.lending.statement import Protection, Statement, TakenBack
-from throughline.lending.statement_lines import Line, LineKind, Owed
+from throughline.lending.statement_kinds import LineKind
+from throughline.lending.statement_lines import Line, Owed
 from throughline.lending.terms import MonthBasis, YearBasis
 
-_LINES = {
+LINES = {
     LineKind.PAYOUT: N_("Paid out to you"),
     LineKind.INTEREST: N_("Interest"),
     LineKind.FEE: N_("Fee charged"),
@@ -28,7 +29,29 @@ _LINES = {
     LineKind.REPAYMENT: N_("Repayment received"),
     LineKind.PAY_OFF: N_("Payment for full repayment received"),
     LineKind.GOODWILL_CREDIT: N_("Goodwill credit from the lender"),
+    LineKind.PAYOUT_REFUND: N_("Returned by you from the payout"),
+    LineKind.MERCHANT_REFUND: N_("Refund by the merchant"),
+    LineKind.RECOVERY: N_("Payment received after the loan was charged off"),
+    LineKind.REFUND_OF_OVERPAYMENT: N_("Paid back to you from what was paid too much"),
+    LineKind.CHARGEBACK: N_("Payment taken back by the payer's bank"),
+    LineKind.REVERSAL: N_("Booking reversed"),
+    LineKind.CHARGE: N_("Charge"),
+    LineKind.CHARGE_AT_PAYOUT: N_("Charge paid out of the payout"),
     LineKind.WAIVER: N_("Charge waived"),
+    LineKind.UNDO_WAIVER: N_("Waiver taken back"),
+    LineKind.INTEREST_WAIVED: N_("Interest waived"),
+    LineKind.FUTURE_RULE: N_("Other use of money paid in advance"),
+    LineKind.RESCHEDULE: N_("New terms"),
+    LineKind.RE_AGE: N_("New plan for all that was owed"),
+    LineKind.RE_AMORTIZE: N_("Overdue principal spread over later installments"),
+    LineKind.CHARGE_OFF: N_("Charged off by the lender; what is owed stays"),
+    LineKind.UNDO_CHARGE_OFF: N_("Charge-off taken back"),
+    LineKind.WRITE_OFF: N_("Given up by the lender"),
+    LineKind.UNDO_WRITE_OFF: N_("Owed again: the lender took the write-off back"),
+    LineKind.PROTECTION: N_("Protection"),
+    LineKind.DELINQUENCY_RESUME: N_("Days of delay count again"),
+    LineKind.PROTECTION_ENDED: N_("Protection ended"),
+    LineKind.PROTECTION_REVOKED: N_("Protection taken back"),
     LineKind.CREDIT_USED: N_("Set off against what was paid too much before"),
     LineKind.ADJUSTMENT: N_("Adjustment, such as charges that full repayment ends"),
 }
@@ -93,7 +116,7 @@ class Words:
 
     def line(self, line: Line) -> str:
         """What a line of the statement was."""
-        word = self.text(_LINES[line.kind])
+        word = self.text(LINES[line.kind])
         if line.installment is not None:
             return self.text(N_("%(what)s, installment %(nr)s"), what=word, nr=line.installment)
         if line.kind is LineKind.INTEREST:
