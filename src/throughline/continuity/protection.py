@@ -22,6 +22,10 @@ from throughline.lending import service as lending
 from throughline.notary import service as notary
 
 CAP_TIMER = "continuity.cap"
+NOTHING_OWED = N_("The loan is repaid or written off, or its payout came back: nothing is owed to protect.")
+CLOSED_MEANWHILE = N_(
+    "The loan was closed, repaid or written off, before the protection ended on %(last)s. It stays as it is."
+)
 
 
 def protect_what_falls_due(session: Session, episode: Episode, *, now: datetime) -> int:
@@ -53,7 +57,8 @@ def protect(
     """Judge one installment and, if a rule grants it, open the protection case of its loan.
 
     One case for each loan and episode: a second installment in the same outage is covered by the first
-    case. A refusal is recorded with its reason; a later, stronger verdict replaces it.
+    case. A refusal is recorded with its reason; a later, stronger verdict replaces it. A loan that was closed
+    meanwhile, or whose payout came back, leaves nothing to protect: that is a refusal too.
     """
     known = session.scalars(
         select(ProtectionCase)
@@ -70,12 +75,18 @@ def protect(
         due_date=due_date,
         today=lending.business_date(session),
     )
-    if verdict.open_question or (
-        known is not None and (not verdict.granted or known.reason == verdict.reason)
-    ):
+    if verdict.open_question:
+        return False
+    case_id, receipt = known.id if known else new_id(), None
+    if verdict.rule and verdict.window:
+        try:
+            receipt = _pause(session, case_id, loan_id, verdict, verdict.rule, verdict.window, now=now)
+        except (lending.LoanClosed, lending.LoanNotPaidOut):
+            verdict = policy.Verdict(False, None, None, bilingual(NOTHING_OWED))
+    if known is not None and (not verdict.granted or known.reason == verdict.reason):
         return False
     case = known or ProtectionCase(
-        borrower_id=episode.borrower_id, id=new_id(), episode_id=episode.id, loan_id=loan_id
+        borrower_id=episode.borrower_id, id=case_id, episode_id=episode.id, loan_id=loan_id
     )
     case.installment_nr = installment_nr
     case.due_date = due_date
@@ -84,49 +95,53 @@ def protect(
     case.first_day = verdict.window.first if verdict.window else None
     case.last_day = verdict.window.last if verdict.window else None
     case.measures = sorted(verdict.rule.measures) if verdict.granted and verdict.rule else []
-    case.difference = {}
+    case.difference = _difference(receipt) if receipt else {}
     case.reason = verdict.reason
     case.decided_at = now
     session.add(case)
     session.flush()
-    if verdict.granted and verdict.rule and verdict.window:
-        _pause(session, episode, case, verdict.rule, verdict.window, now=now)
+    if verdict.window:
+        days_left = (verdict.window.last - lending.business_date(session)).days + 1
+        _arm_cap(session, case, now + timedelta(days=max(1, days_left)))
+        notices.protection_granted(session, case, now=now)
     _record_decision(session, episode, case, now=now)
     return verdict.granted
 
 
 def _pause(
     session: Session,
-    episode: Episode,
-    case: ProtectionCase,
+    case_id: UUID,
+    loan_id: UUID,
+    verdict: policy.Verdict,
     rule: policy.ProtectionRule,
     window: policy.Window,
     *,
     now: datetime,
-) -> None:
-    receipt = lending.apply_variations(
+) -> lending.VariationReceipt:
+    """Put the measures on the loan. Raises LoanClosed, LoanNotPaidOut, before anything is written."""
+    return lending.apply_variations(
         session,
-        case.loan_id,
+        loan_id,
         lending.VariationBatch(
-            case_id=case.id,
+            case_id=case_id,
             rule_id=rule.id,
-            reason=case.reason,
+            reason=verdict.reason,
             variations=_variations(rule, window),
-            report_hold=lending.Hold(_hold_source(case), window.first, None, case.reason)
+            report_hold=lending.Hold(_hold_source(case_id), window.first, None, verdict.reason)
             if "report_hold" in rule.measures
             else None,
-            idempotency_key=f"protect:{case.id}",
+            idempotency_key=f"protect:{case_id}",
         ),
         now=now,
     )
-    case.difference = {
+
+
+def _difference(receipt: lending.VariationReceipt) -> dict[str, int]:
+    return {
         "interest_minor": receipt.interest_minor,
         "penalty_minor": receipt.penalty_minor,
         "delinquent_days": receipt.delinquent_days,
     }
-    days_left = (window.last - lending.business_date(session)).days + 1
-    _arm_cap(session, case, now + timedelta(days=max(1, days_left)))
-    notices.protection_granted(session, case, now=now)
 
 
 def _arm_cap(session: Session, case: ProtectionCase, at: datetime) -> None:
@@ -154,8 +169,8 @@ def _variations(rule: policy.ProtectionRule, window: policy.Window) -> tuple[len
     )
 
 
-def _hold_source(case: ProtectionCase) -> str:
-    return f"protection_case:{case.id}"
+def _hold_source(case_id: UUID) -> str:
+    return f"protection_case:{case_id}"
 
 
 def _record_decision(session: Session, episode: Episode, case: ProtectionCase, *, now: datetime) -> None:
@@ -205,9 +220,17 @@ def _record_decision(session: Session, episode: Episode, case: ProtectionCase, *
 def end_case(
     session: Session, episode: Episode, case: ProtectionCase, *, last_day: date, reason: Text, now: datetime
 ) -> None:
-    """Give a granted case its last day; the pauses of the loan are cut there, nothing is taken back."""
-    lending.end_variations(session, case.loan_id, case.id, last_day, reason=reason, now=now)
-    lending.end_report_hold(session, case.loan_id, _hold_source(case), last_day)
+    """Give a granted case its last day; the pauses of the loan are cut there, nothing is taken back.
+
+    A loan that was closed meanwhile is left alone: cutting its pauses could make it owe again. The case ends
+    all the same, says why, and the borrower, who owes nothing, is not written to.
+    """
+    closed = False
+    try:
+        lending.end_variations(session, case.loan_id, case.id, last_day, reason=reason, now=now)
+    except lending.LoanClosed:
+        closed, reason = True, bilingual(CLOSED_MEANWHILE, last=last_day.isoformat())
+    lending.end_report_hold(session, case.loan_id, _hold_source(case.id), last_day)
     cancel_timer(session, CAP_TIMER, str(case.id))
     case.state = "ended"
     case.last_day = last_day
@@ -235,7 +258,8 @@ def end_case(
         aggregate_id=episode.id,
         borrower_id=case.borrower_id,
     )
-    notices.protection_ended(session, case, now=now)
+    if not closed:
+        notices.protection_ended(session, case, now=now)
 
 
 def cap_case(session: Session, borrower_id: UUID, case_id: UUID, *, now: datetime) -> bool:

@@ -35,7 +35,7 @@ from throughline.lending.history import (
 )
 from throughline.lending.holds import Hold, place_report_hold
 from throughline.lending.models import LoanEventRow, VariationRow
-from throughline.lending.state import LoanState
+from throughline.lending.state import LoanState, LoanStatus
 from throughline.lending.writing import ONE_DAY, Appended, Origin, append, tell
 from throughline.notary import service as notary
 
@@ -60,6 +60,13 @@ class BatchEmpty(Invalid):
 class LoanNotPaidOut(Conflict):
     code = "loan-not-paid-out"
     title = N_("The loan has not been paid out")
+
+
+class LoanClosed(Conflict):
+    """Nothing is owed any more, so there is nothing to pause; the loan is left as it is."""
+
+    code = "loan-closed"
+    title = N_("The loan is closed: nothing is owed on it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +111,8 @@ def apply_variations(
 ) -> VariationReceipt:
     """Apply a batch, now or back-dated. The same key again gives the receipt of the first.
 
-    Raises LoanUnknown, LoanNotPaidOut, BatchEmpty, BatchKeyReused, EventRefused.
+    Raises LoanUnknown, LoanNotPaidOut, BatchEmpty, BatchKeyReused, EventRefused; LoanClosed for days from the
+    closing on (those before it may still be protected). What it raises it raises before it has written.
     """
     file = locked_loan(session, loan_id)
     fingerprint = hashlib.sha256(rfc8785.dumps(_batch_json(batch))).digest()
@@ -117,6 +125,9 @@ def apply_variations(
         raise BatchEmpty
     if file.row.disbursed_on is None:
         raise LoanNotPaidOut
+    closed_on = _closed_on(file)
+    if closed_on is not None and any(one.from_date >= closed_on for one in batch.variations):
+        raise LoanClosed
     new = [
         LoanEvent(
             id=str(new_id()),
@@ -155,7 +166,8 @@ def end_variations(
     """Set the last day of a case's pauses (interest and penalty stand through it, the clock of delinquency
     runs again from the day after). Ending never lengthens; a repeat with the same day changes nothing.
 
-    Raises LoanUnknown, CaseUnknown.
+    Raises LoanUnknown, CaseUnknown; LoanClosed, because cutting a pause that the borrower settled by could make
+    a closed loan owe again.
     """
     event_type, key = EventType.END_VARIATIONS, f"end:{case_id}:{last_day}"
     return _take_away(session, loan_id, case_id, event_type, last_day, key, reason, now=now)
@@ -187,11 +199,18 @@ def _take_away(
         return _receipt_of(known)
     if not any(event.case == str(case_id) for event in file.events):
         raise CaseUnknown
+    if event_type is EventType.END_VARIATIONS and _closed_on(file) is not None:
+        raise LoanClosed
     new = LoanEvent(id=str(new_id()), type=event_type, value_date=day, case=str(case_id))
     done = _append(session, file, [new], key, b"", event_type.value, now=now)
     _refresh_rows(session, file, case_id, UUID(new.id))
     change = "ended" if event_type is EventType.END_VARIATIONS else "revoked"
     return _finish(session, file, done, case_id, change, reason, "", now=now)
+
+
+def _closed_on(file: LoanFile) -> date | None:
+    """The day from which nothing is owed; None while the loan is not closed."""
+    return None if file.row.status == LoanStatus.ACTIVE.value else file.row.closed_on
 
 
 def _append(

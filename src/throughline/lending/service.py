@@ -36,6 +36,7 @@ from throughline.lending.products import (
 from throughline.lending.progress import cob_failures, cob_runs
 from throughline.lending.protection import (
     CaseUnknown,
+    LoanClosed,
     LoanNotPaidOut,
     VariationBatch,
     VariationReceipt,
@@ -99,6 +100,7 @@ __all__ = [
     "ImportPlan",
     "ImportedHistory",
     "InstallmentDueView",
+    "LoanClosed",
     "LoanNotPaidOut",
     "LoanSummary",
     "LoanUnknown",
