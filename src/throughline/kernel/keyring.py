@@ -83,7 +83,7 @@ def _create(path: Path) -> None:
 
     name = f"kek-{secrets.token_hex(4)}"  # a lost ring must not be mistaken for this one
     content = {"current": name, "keks": {name: fresh()}, "secrets": {kind: fresh() for kind in _KINDS}}
-    draft = path.with_name(f"{path.name}.{os.getpid()}.new")
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}.new")
     with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
         json.dump(content, stream, indent=1)
         stream.flush()
