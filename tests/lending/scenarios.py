@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -78,3 +79,17 @@ def entry(found: Answer, transaction: str) -> dict[str, str]:
     """The lines of a transaction's journal entry: account to amount, credits with a minus."""
     lines = [line for one in found["journal"] if one["transaction"] == transaction for line in one["lines"]]
     return {line["account"]: line["debit"] or f"-{line['credit']}" for line in lines}
+
+
+def sums(found: dict[str, Any]) -> dict[str, str]:
+    """What all entries have done to each account, debits less credits; each entry balances by itself."""
+    total: dict[str, Decimal] = {}
+    for one in found["journal"]:
+        changes = [
+            (line["account"], Decimal(line["debit"] or 0) - Decimal(line["credit"] or 0))
+            for line in one["lines"]
+        ]
+        assert sum(change for _, change in changes) == 0
+        for account, change in changes:
+            total[account] = total.get(account, Decimal(0)) + change
+    return {account: str(change) for account, change in total.items() if change}

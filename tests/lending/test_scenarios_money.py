@@ -2,27 +2,10 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-from typing import Any
-
-from lending.scenarios import answer, column, entry, event, of_type, paid, payout, portions
+from lending.scenarios import answer, column, entry, event, of_type, paid, payout, portions, sums
 
 FEE = event("charge", "2026-01-01", "10", id="f", kind="fee", due_date="2026-02-01")
 FIRST = paid("2026-02-01", "182.55", id="p")  # the first installment with its fee: 162.55, 10.00, 10.00
-
-
-def sums(found: dict[str, Any]) -> dict[str, str]:
-    """What all entries have done to each account, debits less credits; each entry balances by itself."""
-    total: dict[str, Decimal] = {}
-    for one in found["journal"]:
-        changes = [
-            (line["account"], Decimal(line["debit"] or 0) - Decimal(line["credit"] or 0))
-            for line in one["lines"]
-        ]
-        assert sum(change for _, change in changes) == 0
-        for account, change in changes:
-            total[account] = total.get(account, Decimal(0)) + change
-    return {account: str(change) for account, change in total.items() if change}
 
 
 def test_disbursement_and_repayment() -> None:
@@ -216,86 +199,38 @@ def test_refunds_of_merchant_and_payout_pay_debt_like_a_repayment() -> None:
         }
 
 
-def loss(fraud: bool) -> dict[str, Any]:
-    return answer(
+def test_a_chargeback_goes_with_the_payment_that_it_is_of() -> None:
+    """100.00 were taken back, then the whole payment turns out never to have been: 1,035.28 are owed, not 100.00
+    more, and collection clearing is even."""
+    found = answer(
         [
             payout(),
-            event("charge", "2026-01-01", "10", id="f", kind="fee", due_date="2026-01-15"),
-            event("close_of_business", "2026-01-24"),
-            event("charge_off", "2026-01-25", id="o", fraud=fraud),
-            event("close_of_business", "2026-02-10"),
-            paid("2026-02-10", "50", id="p"),
-            event("recovery", "2026-02-11", "7", id="r"),
+            paid("2026-02-01", "172.55", id="p"),
+            event("chargeback", "2026-02-10", "100", of="p"),
+            event("reversal", "2026-02-12", of="p", id="r"),
         ],
         "2026-02-12",
     )
+    assert found["totals"]["outstanding"] == "1035.28"
+    assert sums(found) == {"loans_receivable": "1000.00", "payout_clearing": "-1000.00"}
+    assert [one["reversed"] for one in found["transactions"]] == [False, True, True]
 
 
-def test_a_charge_off_reverses_income_and_stops_accrual() -> None:
-    """To 24 January 23 days: 10.00 x 23 / 31 = 7.42."""
-    found = loss(fraud=False)
-    assert portions(of_type(found, "charge_off")[0])[:3] == ["1000.00", "7.42", "10.00"]
-    assert entry(found, "o") == {
-        "credit_loss": "1000.00",
-        "loans_receivable": "-1000.00",
-        "income_reversal_interest": "7.42",
-        "interest_receivable": "-7.42",
-        "income_reversal_fee": "10.00",
-        "fee_receivable": "-10.00",
-    }
-    assert of_type(found, "accrual")[-1]["date"] == "2026-01-24"
-    assert (found["charged_off"], found["status"]) == (True, "active")
-    assert entry(found, "p") == {"collection_clearing": "50.00", "recoveries": "-50.00"}
-    assert entry(found, "r") == {"collection_clearing": "7.00", "recoveries": "-7.00"}
-    assert entry(loss(fraud=True), "o")["credit_loss_fraud"] == "1000.00"
-
-
-def test_undoing_a_charge_off_resumes_accrual() -> None:
-    """On 1 February the whole first period is earned: 10.00 of interest."""
+def test_a_closed_day_is_never_reopened() -> None:
+    """What is learned on 12 February of 1 February has its own date as a transaction, and is posted on the 12th."""
     found = answer(
         [
             payout(),
-            event("close_of_business", "2026-01-24"),
-            event("charge_off", "2026-01-25"),
-            event("close_of_business", "2026-01-30"),
-            event("undo_charge_off", "2026-01-31"),
-            event("close_of_business", "2026-02-01"),
+            event("close_of_business", "2026-02-11"),
+            paid("2026-02-01", "172.55", id="p"),
+            event("interest_pause", from_="2026-02-02", to="2026-02-04", id="v"),
         ],
-        "2026-02-01",
+        "2026-02-20",
     )
-    assert sums(found) == {
-        "loans_receivable": "1000.00",
-        "payout_clearing": "-1000.00",
-        "interest_receivable": "10.00",
-        "interest_income": "-10.00",
-    }
-
-
-def test_a_write_off_gives_up_what_is_owed_by_its_day() -> None:
-    """After the first installment 837.45 are left, with 8.3745 x 14 / 28 = 4.187 -> 4.19 by 15 February."""
-    found = answer(
-        [
-            payout(),
-            paid("2026-02-01", "172.55"),
-            event("write_off", "2026-02-15", id="w"),
-            event("recovery", "2026-03-01", "20", id="r"),
-        ],
-        "2026-03-02",
-    )
-    assert entry(found, "w") == {
-        "credit_loss": "841.64",
-        "loans_receivable": "-837.45",
-        "interest_receivable": "-4.19",
-    }
-    assert entry(found, "r") == {"collection_clearing": "20.00", "recoveries": "-20.00"}
-    assert (found["status"], found["totals"]["outstanding"]) == ("closed_written_off", "0.00")
-    assert "interest_receivable" not in sums(found)
-
-
-def test_an_undone_write_off_is_owed_again() -> None:
-    found = answer(
-        [payout(), event("write_off", "2026-01-15", id="w"), event("undo_write_off", "2026-01-20", id="u")],
-        "2026-01-21",
-    )
-    assert (found["status"], found["totals"]["outstanding"]) == ("active", "1035.28")
-    assert [one["reversed"] for one in of_type(found, "write_off")] == [True]
+    assert of_type(found, "repayment")[0]["date"] == "2026-02-01"
+    assert [one["date"] for one in found["journal"] if one["transaction"] in {"p", "accrual:v"}] == [
+        "2026-02-12",
+        "2026-02-12",
+    ]
+    # Three of the ten days so far: 8.37 x 10 / 28 = 2.99, 8.37 x 7 / 28 = 2.09.
+    assert entry(found, "accrual:v") == {"interest_receivable": "-0.90", "interest_income": "0.90"}

@@ -228,3 +228,45 @@ def test_a_later_tranche_has_its_own_down_payment() -> None:
     assert column(found, "balance")[-1] == "0.00"
     # A = (450 x g + 300 x (1 + 1 % x 17 / 31)) x 1.01^5 / f_6 = 129.18
     assert column(found, "due")[2:-1] == ["129.18"] * 5
+
+
+def test_a_re_age_takes_penalties_and_charges_along() -> None:
+    """9.00 on 10 February pay the penalty charge of 4.00, 1.46 of penalty interest (162.55 x 0.1 % x 9 days)
+    and 3.54 of the fee. On 16 March 162.55 x 43 + 164.18 x 15 days at 0.1 % a day make 6.99 + 2.46 = 9.45 of
+    penalty interest: 7.99 are open, and 6.46 of the fee. All of it is due with the new plan, nothing is late.
+    """
+    events = [
+        payout(),
+        event("charge", "2026-01-01", "10", kind="fee", id="f", due_date="2026-01-20"),
+        event("charge", "2026-01-01", "4", kind="penalty", id="n", due_date="2026-01-20"),
+        paid("2026-02-10", "9"),
+        event("re_age", "2026-03-16", first_due_date="2026-04-01", installments=2),
+    ]
+    found = answer(events, "2026-03-20", overdue_interest={"annual_rate_percent": "36"})
+    assert table(found, "fees", "penalties", "paid")[:4] == [
+        ["3.54", "5.46", "9.00"],
+        ["0.00", "0.00", "0.00"],
+        ["0.00", "0.00", "0.00"],
+        ["6.46", "7.99", "0.00"],
+    ]
+    assert found["delinquency"]["past_due_days"] == 0
+    assert [(one["id"], one["due"], one["paid"]) for one in found["charges"]] == [
+        ("f", "3.54", "3.54"),
+        ("n", "4.00", "4.00"),
+        ("f", "6.46", "0.00"),
+    ]
+
+
+def test_a_re_age_keeps_a_fee_for_each_installment() -> None:
+    """3.00 each: two have fallen due by 16 March and go to the first new installment, which has its own; the
+    third and later old ones are no more."""
+    found = answer(
+        [
+            payout(),
+            event("charge", "2026-01-01", "3", kind="fee", id="f", applies_to="each_installment"),
+            event("re_age", "2026-03-16", first_due_date="2026-04-01", installments=2),
+            event("reschedule", effective_from="2026-04-15", extra_installments=1),
+        ],
+        "2026-03-20",
+    )
+    assert column(found, "fees") == ["0.00", "0.00", "0.00", "9.00", "3.00", "3.00"]

@@ -51,7 +51,8 @@ class LoanBooks:
     taken_back: list[Transaction] = field(default_factory=list)
     income: list[IncomePosting] = field(default_factory=list)
     _recognised: Accrued = field(default_factory=Accrued)
-    _closed_through: date | None = None
+    _closed_through: date | None = None  # the last day that is closed for this loan
+    _open_day: date | None = None  # the business date, once a day has been closed
 
     def state(self, on: date | None = None) -> LoanState:
         """The loan as of the document's day, or of a later one."""
@@ -64,7 +65,8 @@ class LoanBooks:
         after = self.state()
         self._note_taken_back(known, before, after)
         if after.status is LoanStatus.ACTIVE and before.status is not LoanStatus.ACTIVE:
-            self._closed_through = max(self._closed_through or event.value_date, event.value_date) - ONE_DAY
+            before_it = event.value_date - ONE_DAY
+            self._closed_through = max(self._closed_through or before_it, before_it)
         plan = plan_entries(
             before,
             after,
@@ -72,9 +74,14 @@ class LoanBooks:
             earned_before=earned_by(self.terms, known, self._closed_through),
             earned_after=earned_by(self.terms, self.events, self._closed_through),
         )
+        on = self._posted_on(event.value_date)
         if plan.event_lines:
-            self.journal.append(Entry(event.id, event.value_date, plan.event_lines))
-        self._recognise(f"accrual:{event.id}", event.value_date, plan, after)
+            self.journal.append(Entry(event.id, on, plan.event_lines))
+        self._recognise(f"accrual:{event.id}", on, plan, after)
+
+    def _posted_on(self, day: date) -> date:
+        """The day of an entry: a closed day is never reopened, what comes later is posted on the open one."""
+        return max(day, self._open_day or day)
 
     def _note_taken_back(self, known: list[LoanEvent], before: LoanState, after: LoanState) -> None:
         """Keep what a reversal or an undo took away, with what was taken out of a payout that came back."""
@@ -111,10 +118,11 @@ class LoanBooks:
             day = self._closed_through + ONE_DAY
             state = replay(self.terms, self.events, as_of=day)
             if state.status is not LoanStatus.ACTIVE:
-                return
+                break
             earned = accrued_to(state, day, closed=False)
             plan = plan_entries(
                 state, state, recognised=self._recognised, earned_before=earned, earned_after=earned
             )
-            self._recognise(f"accrual:{day}", day, plan, state)
+            self._recognise(f"accrual:{day}", self._posted_on(day), plan, state)
             self._closed_through = day
+        self._open_day = self._posted_on(min(last, self.as_of) + ONE_DAY)

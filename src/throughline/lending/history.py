@@ -241,7 +241,7 @@ def order(event: LoanEvent) -> tuple[date, int]:
 
 
 def cancelled(events: Sequence[LoanEvent]) -> set[str]:
-    """The ids of events that a reversal or an undo has taken away."""
+    """The ids of events that a reversal or an undo has taken away, a chargeback with the payment that it is of."""
     gone: set[str] = set()
     for place, event in enumerate(events):
         if event.type is EventType.REVERSAL and event.target is not None:
@@ -250,7 +250,7 @@ def cancelled(events: Sequence[LoanEvent]) -> set[str]:
             undone = last_standing(events[:place], UNDOES[event.type], event.target, gone)
             if undone is not None:
                 gone.add(undone.id)
-    return gone
+    return gone | {one.id for one in events if one.type is EventType.CHARGEBACK and one.target in gone}
 
 
 def last_standing(

@@ -71,9 +71,10 @@ class WithCharges(WalkState):
     def _charge_each(self, event: LoanEvent) -> None:
         """One occurrence with each installment; those that were touched already stay."""
         for row in self.rows:
-            if row.plan is None or row.plan.down_payment:
+            if row.plan is None or row.plan.down_payment or row.plan.settled:
                 continue
-            mine = [charge for charge in row.charges if charge.id == event.id]
+            each = AppliesTo.EACH_INSTALLMENT  # what a new plan has moved here is no longer of that kind
+            mine = [one for one in row.charges if one.id == event.id and one.applies_to is each]
             if any(charge.paid or charge.waived for charge in mine):
                 for charge in mine:
                     charge.due_date = row.due_date

@@ -72,6 +72,7 @@ class Row:
     credited: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
     charges: list[Charge] = field(default_factory=list)
     overdue_charged: set[str] = field(default_factory=set)
+    penalty_moved: int = 0  # penalty interest that a new plan has moved here (above 0) or away (below)
     in_advance: int = 0
     late: int = 0
     met_on: date | None = None
@@ -97,8 +98,13 @@ class Row:
             due[INTEREST] += plan.interest
         for charge in self.charges:
             due[COMPONENT_OF[charge.kind]] += charge.amount
-        due[PENALTY] += self.meter.amount_minor
+        due[PENALTY] += self.meter.amount_minor + self.penalty_moved
         self.due = due
+
+    def penalty_interest_open(self) -> int:
+        """Penalty interest that is unpaid; charges are paid before it."""
+        charges = sum(one.open for one in self.charges if one.kind is ChargeKind.PENALTY)
+        return min(self.outstanding()[PENALTY] - charges, self.meter.amount_minor + self.penalty_moved)
 
     def tell_plan(self) -> None:
         """What the plan has to know of payments when interest follows the real balance."""
@@ -118,6 +124,7 @@ class Row:
             self.waived[part] += other.waived[part]
             self.lost[part] += other.lost[part]
             self.credited[part] += other.credited[part]
+        self.penalty_moved += other.penalty_moved
         self.in_advance += other.in_advance
         self.late += other.late
         self.met_on = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 from throughline.lending.accrual import interest_in_period
@@ -101,7 +102,7 @@ class WithTerms(WithCharges):
         plan.calculate()
         self._take_plan()
         # A dated charge belongs to the period of its date, also when the periods have moved.
-        dated = [charge for one in self.rows for charge in _take_charges(one, AppliesTo.DUE_DATE)]
+        dated = [charge for one in self.rows for charge in _take_dated(one)]
         for charge in dated:
             self._attach(charge)
         for one in self.rows:
@@ -113,12 +114,14 @@ class WithTerms(WithCharges):
         if plan is None or new is None or new.first_due_date is None:
             return
         state = self.freeze(day)
-        interest = 0
+        interest = penalty = 0
         moved: list[Charge] = []
         for row, kept in zip(self.rows, settled_interest(state, day), strict=True):
             settled = row.paid[INTEREST] + row.waived[INTEREST]
             interest += kept - settled
-            moved += _take_charges(row)
+            penalty += (away := row.penalty_interest_open())
+            row.penalty_moved -= away
+            moved += self._take_open(row, day)
             if row.plan is not None:
                 earned = interest_in_period(plan.schedule(), row.frozen(0), day)
                 # What a chargeback put back stays on its row; it is no part of the plan.
@@ -142,9 +145,30 @@ class WithTerms(WithCharges):
         plan.respread(fresh)
         plan.calculate()
         self._take_plan()
+        first = next(row for row in self.rows if row.plan is fresh[0])
+        first.penalty_moved += penalty
+        first.recount()
         for charge in moved:
             charge.due_date = max(charge.due_date, new.first_due_date)
             self._attach(charge)
+
+    def _take_open(self, row: Row, day: date) -> list[Charge]:
+        """What is unpaid of the charges of a row; what is paid or waived of them stays where it is.
+
+        What would come with an installment after the day comes with the new installments instead.
+        """
+        moved = []
+        for charge in [one for one in row.charges if one.open]:
+            rest = replace(charge, applies_to=AppliesTo.DUE_DATE, amount=charge.open, paid=0, waived=0)
+            charge.amount -= rest.amount
+            if not charge.amount:
+                row.charges.remove(charge)
+                self.charges = [one for one in self.charges if one is not charge]
+            if charge.applies_to is not AppliesTo.EACH_INSTALLMENT or charge.due_date <= day:
+                self.charges.append(rest)
+                moved.append(rest)
+        row.recount()
+        return moved
 
     def _re_amortize(self, event: LoanEvent) -> None:
         """Overdue principal goes to the installments that are still to come; the last absorbs."""
@@ -189,15 +213,12 @@ def _new_rows(plan: Plan, start: date, first_due: date, count: int, every: Frequ
     return rows
 
 
-def _take_charges(row: Row, applies_to: AppliesTo | None = None) -> list[Charge]:
-    """The untouched charges of a row (of one kind), which a new plan takes over; what is paid of others stays."""
+def _take_dated(row: Row) -> list[Charge]:
+    """The charges of a row that have a due date of their own and are untouched."""
     moved = [
         charge
         for charge in row.charges
-        if charge.open
-        and not charge.paid
-        and not charge.waived
-        and (applies_to is None or charge.applies_to is applies_to)
+        if charge.applies_to is AppliesTo.DUE_DATE and charge.open == charge.amount and charge.amount
     ]
     for charge in moved:
         row.charges.remove(charge)
