@@ -234,3 +234,21 @@ def test_a_closed_day_is_never_reopened() -> None:
     ]
     # Three of the ten days so far: 8.37 x 10 / 28 = 2.99, 8.37 x 7 / 28 = 2.09.
     assert entry(found, "accrual:v") == {"interest_receivable": "-0.90", "interest_income": "0.90"}
+
+
+def test_a_later_fee_does_not_move_an_additional_installment_that_is_overdue() -> None:
+    """Owed again since 10 July; a fee of 9 August, due on the 10th, opens another installment after it. Only
+    what is not due yet waits for a later charge: two fees of January have one installment, on the later day."""
+    fee = event("charge", "2026-08-09", "5", kind="fee", due_date="2026-08-10")
+    back = event("chargeback", "2026-07-10", "100", of="p")
+    found = answer([payout(), paid("2026-07-01", "1035.28", id="p"), back, fee], "2026-08-09")
+    last = [[row[name] for name in ("nr", "from", "due_date", "due")] for row in found["schedule"][6:]]
+    assert last == [[7, "2026-07-01", "2026-07-10", "100.00"], [8, "2026-07-10", "2026-08-10", "5.00"]]
+    assert found["delinquency"]["past_due_days"] == 30
+    two = [
+        event("charge", "2026-01-02", "5", kind="fee", due_date=day) for day in ("2026-08-01", "2026-08-10")
+    ]
+    found = answer([payout(), *two], "2026-01-02")
+    assert [(row["nr"], row["due_date"], row["due"]) for row in found["schedule"][6:]] == [
+        (7, "2026-08-10", "10.00")
+    ]

@@ -55,12 +55,12 @@ class WithCharges(WalkState):
         if row is not None:
             self._put(charge, row)
         elif self.rows:
-            self._attach(charge)
+            self._attach(charge, event.value_date)
 
-    def _attach(self, charge: Charge) -> None:
+    def _attach(self, charge: Charge, on: date) -> None:
         """To the installment in whose period the charge falls due; after the last one, to an additional one."""
         row = next((row for row in self.rows if charge.due_date <= row.due_date), None)
-        self._put(charge, row or self._additional_row(charge.due_date))
+        self._put(charge, row or self._additional_row(charge.due_date, on))
 
     def _put(self, charge: Charge, row: Row) -> None:
         row.charges.append(charge)

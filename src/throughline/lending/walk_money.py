@@ -196,7 +196,7 @@ class WithMoney(WithTerms):
         """Debt that comes back, on the installment that is running or on an additional one."""
         if not any(portions):
             return
-        row = next((one for one in self.rows if one.due_date >= day), None) or self._additional_row(day)
+        row = next((one for one in self.rows if one.due_date >= day), None) or self._additional_row(day, day)
         for place, amount in enumerate(portions):
             row.credited[place] += amount
         row.recount()

@@ -65,9 +65,10 @@ class WalkState:
     def _meter(self, due_date: date) -> PenaltyMeter:
         return PenaltyMeter(self.terms, due_date, self.force.pauses.penalty)
 
-    def _additional_row(self, due_date: date) -> Row:
+    def _additional_row(self, due_date: date, on: date) -> Row:
+        """An installment after the last, for what came up on a day; one that is overdue then keeps its date."""
         last = self.rows[-1]
-        if last.plan is None:
+        if last.plan is None and last.due_date >= on:
             last.due_date = due_date
             last.meter = self._meter(due_date)
             return last

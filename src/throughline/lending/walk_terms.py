@@ -60,11 +60,12 @@ class WithTerms(WithCharges):
             if row.due_date > last.due_date:
                 row.nr, row.from_date = last.nr + 1, last.due_date
                 self.rows.append(row)
+                last = row
             else:
                 next(one for one in self.rows if one.due_date >= row.due_date).take_over(row)
         if first_time:
             for charge in self.charges:
-                self._attach(charge)
+                self._attach(charge, self.plan.tranches[0][0])
         for event in self.repeated:
             if event.charge_rule.applies_to is AppliesTo.EACH_INSTALLMENT:
                 self._charge_each(event)
@@ -104,7 +105,7 @@ class WithTerms(WithCharges):
         # A dated charge belongs to the period of its date, also when the periods have moved.
         dated = [charge for one in self.rows for charge in _take_dated(one)]
         for charge in dated:
-            self._attach(charge)
+            self._attach(charge, event.value_date)
         for one in self.rows:
             one.recount()
 
@@ -150,7 +151,7 @@ class WithTerms(WithCharges):
         first.recount()
         for charge in moved:
             charge.due_date = max(charge.due_date, new.first_due_date)
-            self._attach(charge)
+            self._attach(charge, day)
 
     def _take_open(self, row: Row, day: date) -> list[Charge]:
         """What is unpaid of the charges of a row; what is paid or waived of them stays where it is.
