@@ -219,6 +219,6 @@ def count_of(clock: InterestClock, rows: Sequence[PlanRow], principal: int, inst
         covered = min(interest, installment)
         waiting = interest - covered
         balance -= installment - covered
-    if balance == principal:
+    if waiting:
         raise ScheduleError("installment_too_small", "the installment does not even cover the interest")
     raise ScheduleError("installment_too_small", f"more than {MAX_INSTALLMENTS} installments")
