@@ -11,13 +11,14 @@ from throughline.kernel.i18n import N_
 from throughline.kernel.money import to_minor
 from throughline.lending.event_bodies import EventBody
 from throughline.lending.history import AppliesTo, Calculation, ChargeKind, EventType
-from throughline.lending.terms import FutureInstallments
+from throughline.lending.terms import FutureInstallments, PeriodUnit
 
 AMOUNT = ("amount",)
 TARGET = ("target",)
 FIELDS: dict[EventType, tuple[str, ...]] = {
     EventType.REPAYMENT: AMOUNT,
-    EventType.PAY_OFF: (),
+    EventType.PAY_OFF: AMOUNT,
+    EventType.DISBURSEMENT: AMOUNT,
     EventType.GOODWILL_CREDIT: AMOUNT,
     EventType.REVERSAL: TARGET,
     EventType.CHARGEBACK: ("target", "amount"),
@@ -33,8 +34,9 @@ FIELDS: dict[EventType, tuple[str, ...]] = {
     EventType.SET_FUTURE_RULE: ("rule",),
     EventType.RESCHEDULE: (
         "annual_rate_percent", "new_due_date", "extra_installments", "grace_on_principal", "grace_on_interest",
+        "interest_free",
     ),
-    EventType.RE_AGE: ("first_due_date", "installments"),
+    EventType.RE_AGE: ("first_due_date", "installments", "repay_count", "repay_unit"),
     EventType.RE_AMORTIZE: (),
     EventType.DELINQUENCY_RESUME: (),
     EventType.CHARGE_OFF: ("fraud",),
@@ -59,21 +61,25 @@ LABELS = {
     "extra_installments": N_("More installments"),
     "grace_on_principal": N_("Installments without principal"),
     "grace_on_interest": N_("Installments whose interest waits"),
+    "interest_free": N_("Installments without interest"),
     "first_due_date": N_("First due date"),
     "installments": N_("Number of installments"),
+    "repay_count": N_("An installment every"),
+    "repay_unit": N_("Unit of that period"),
     "fraud": N_("It was fraud"),
 }
 DATES = frozenset({"value_date", "due_date", "new_due_date", "first_due_date"})
-NUMBERS = frozenset({"extra_installments", "grace_on_principal", "grace_on_interest", "installments"})
-OPTIONAL = frozenset(
-    {"due_date", "percent", "annual_rate_percent", "new_due_date"}
-    | {"extra_installments", "grace_on_principal", "grace_on_interest"}
-)
+COUNTS = frozenset({"extra_installments", "grace_on_principal", "grace_on_interest", "interest_free"})
+NUMBERS = COUNTS | {"installments", "repay_count"}
+PERCENTS = frozenset({"percent", "annual_rate_percent"})
+FREQUENCY = frozenset({"repay_count", "repay_unit"})
+OPTIONAL = COUNTS | PERCENTS | FREQUENCY | {"due_date", "new_due_date"}
 CHOICES: dict[str, tuple[str, ...]] = {
     "charge_kind": tuple(ChargeKind),
     "calculation": tuple(Calculation),
     "applies_to": tuple(AppliesTo),
     "rule": tuple(FutureInstallments),
+    "repay_unit": tuple(PeriodUnit),
 }
 # Which earlier events an event may be about.
 ABOUT: dict[EventType, frozenset[EventType]] = {
@@ -83,21 +89,41 @@ ABOUT: dict[EventType, frozenset[EventType]] = {
         {EventType.REPAYMENT, EventType.PAY_OFF, EventType.PAYOUT_REFUND, EventType.MERCHANT_REFUND}
     ),
 }
+# How the form calls a member of the body, where it calls it something else.
+_OWN_NAMES = {
+    "amount_minor": "amount",
+    "count": "repay_count",
+    "unit": "repay_unit",
+    "repay_every": "repay_count",
+}
 _ADAPTER: TypeAdapter[Any] = TypeAdapter(EventBody)
 WRONG = N_("This is missing, or not what is asked for here")
 
 
 class WrongField(Exception):
-    """A field of the form holds what no event can have."""
+    """A field of the form holds what no event can have; `problem` says what to enter (a message id)."""
 
     def __init__(self, field: str) -> None:
         super().__init__(field)
         self.field = field
+        self.problem = _asked_for(field)
+
+
+def _asked_for(field: str) -> str:
+    if field == "amount":
+        return N_("Enter an amount above 0, such as 1250.00")
+    if field in DATES:
+        return N_("Enter a date")
+    if field in NUMBERS:
+        return N_("Enter a whole number, at most 600")
+    if field in PERCENTS:
+        return N_("Enter a percentage such as 12.5, at most 1000")
+    return N_("Choose one of these") if field in {"target", "charge_code", *CHOICES} else WRONG
 
 
 def optional(kind: EventType, name: str) -> bool:
-    """Whether a field may stay empty: an amount does when a percentage stands instead."""
-    return name in OPTIONAL or (kind is EventType.CHARGE and name == "amount")
+    """Whether a field may stay empty: an amount does when a percentage stands instead, or the quote of the day."""
+    return name in OPTIONAL or (name == "amount" and kind in {EventType.CHARGE, EventType.PAY_OFF})
 
 
 def read_body(kind: EventType, form: Mapping[str, str], currency: str) -> Any:
@@ -112,8 +138,10 @@ def read_body(kind: EventType, form: Mapping[str, str], currency: str) -> Any:
                 body["amount_minor"] = to_minor(typed.replace(",", ""), currency)
             except ValueError:
                 raise WrongField("amount") from None
-        elif typed:
+        elif typed and name not in FREQUENCY:
             body[name] = typed
+    if kind is EventType.RE_AGE:
+        body |= _frequency(form)
     try:
         return _ADAPTER.validate_python(body)
     except ValidationError as error:
@@ -121,6 +149,16 @@ def read_body(kind: EventType, form: Mapping[str, str], currency: str) -> Any:
         raise WrongField(form_field(path[-1] if path else "type")) from None
 
 
+def _frequency(form: Mapping[str, str]) -> dict[str, Any]:
+    """How often an installment falls due, if it is to change: the number and its unit belong together."""
+    count, unit = form.get("repay_count", ""), form.get("repay_unit", "")
+    if not count and not unit:
+        return {}
+    if not count or not unit:
+        raise WrongField("repay_unit" if count else "repay_count")
+    return {"repay_every": {"count": count, "unit": unit}}
+
+
 def form_field(name: str) -> str:
     """How the form calls a field of the body."""
-    return "amount" if name == "amount_minor" else name
+    return _OWN_NAMES.get(name, name)

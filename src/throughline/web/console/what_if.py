@@ -16,7 +16,7 @@ from throughline.kernel.http import Caller, Reading
 from throughline.kernel.i18n import N_
 from throughline.lending import service as lending
 from throughline.lending.event_bodies import body_field, new_event
-from throughline.lending.history import REVERSIBLE, EventType
+from throughline.lending.history import PLAN_CHANGES, REVERSIBLE, EventType
 from throughline.lending.what_if import quote_of
 from throughline.web import forms
 from throughline.web.console import event_fields
@@ -59,7 +59,7 @@ def try_event(request: Request, loan_id: UUID, session: Reading, caller: Reader,
     try:
         body = read_body(kind, form, loan.currency)
     except WrongField as wrong:
-        return _page(request, session, loan_id, kind, form, wrong=wrong.field, problem=event_fields.WRONG)
+        return _page(request, session, loan_id, kind, form, wrong=wrong.field, problem=wrong.problem)
     try:
         found = lending.what_if(
             session, loan_id, [new_event(body, key="what-if", actor="what-if")], now=clock.now()
@@ -134,6 +134,7 @@ def _page(
         typed={"value_date": loan.as_of.isoformat(), **form},
         targets=[row for row in rows if row.type in about],
         codes=lending.agreed_charges(session, loan_id) if "charge_code" in FIELDS[kind] else [],
+        ahead=kind in PLAN_CHANGES,
         wrong=wrong,
         problem=problem,
         said=said,

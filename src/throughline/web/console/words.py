@@ -147,6 +147,9 @@ EVENT = {
     "next": N_("the next installment"),
     "last": N_("the last installment"),
     "reamortize": N_("all to come, in equal shares"),
+    "months": N_("months"),
+    "weeks": N_("weeks"),
+    "days": N_("days"),
 }
 
 SUBJECTS = {
