@@ -171,6 +171,11 @@ def array(values: Iterable[object]) -> str:
     return "{" + ",".join(map(_element, values)) + "}"
 
 
+def plain_array(values: Iterable[object]) -> str:
+    """As `array`, for values whose texts need no quotes: numbers, dates, UUIDs and their texts, names of ours."""
+    return "{" + ",".join(map(str, values)) + "}"
+
+
 def _element(value: object) -> str:
     if value is None:
         return "NULL"

@@ -9,6 +9,7 @@ happen once. A handler that keeps failing holds up only its own aggregate.
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -18,12 +19,12 @@ from typing import Any, ClassVar, Protocol
 from uuid import UUID
 
 from opentelemetry import propagate
-from sqlalchemy import Index, UniqueConstraint, func, select
+from sqlalchemy import Index, UniqueConstraint, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from throughline.kernel import clock
-from throughline.kernel.db import Base, Id, Instant, Json, database
+from throughline.kernel.db import Base, Id, Instant, Json, database, plain_array
 from throughline.kernel.ids import new_id
 from throughline.kernel.jobs import NewJob, defer_many, defer_together, task
 from throughline.kernel.telemetry import span
@@ -191,12 +192,7 @@ def publish_many(session: Session, events: Sequence[AggregateEvent]) -> None:
     """
     if not events:
         return
-    known = select(OutboxEvent.aggregate_type, OutboxEvent.aggregate_id, func.max(OutboxEvent.seq))
-    found = session.execute(
-        known.where(OutboxEvent.aggregate_id.in_({one.aggregate_id for one in events})).group_by(
-            OutboxEvent.aggregate_type, OutboxEvent.aggregate_id
-        )
-    )
+    found = session.execute(_LAST, {"ids": plain_array({one.aggregate_id for one in events})})
     _publish_after(session, events, {(kind, aggregate_id): seq for kind, aggregate_id, seq in found})
 
 
@@ -205,27 +201,46 @@ def _publish_after(
 ) -> None:
     """Store events; `seqs` holds the last number of each aggregate that has one."""
     rows, jobs = [], []
+    recorded_at = clock.now().isoformat()
     for one in events:
         aggregate = (one.aggregate_type, one.aggregate_id)
         seqs[aggregate] = seqs.get(aggregate, 0) + 1
         event_id = new_id()
         rows.append(
             {
-                "id": event_id,
+                "id": str(event_id),
                 "aggregate_type": one.aggregate_type,
-                "aggregate_id": one.aggregate_id,
+                "aggregate_id": str(one.aggregate_id),
                 "seq": seqs[aggregate],
-                "borrower_id": one.borrower_id,
+                "borrower_id": None if one.borrower_id is None else str(one.borrower_id),
                 "type": one.event.TYPE,
                 "payload": payload_of(one.event),
-                "trace": None,
-                "recorded_at": clock.now(),
+                "recorded_at": recorded_at,
             }
         )
         jobs += _deliveries(event_id, one.event.TYPE, one.aggregate_id)
     if rows:
-        session.execute(insert(OutboxEvent), rows)
+        # One statement for all: row by row, a night would send as many statements as events.
+        session.execute(_STORE, {"rows": json.dumps(rows, ensure_ascii=False)})
         defer_many(session, jobs)
+
+
+_LAST = text(
+    """
+    SELECT e.aggregate_type, e.aggregate_id, max(e.seq) FROM kernel_event e
+    WHERE e.aggregate_id = ANY (CAST(:ids AS uuid[])) GROUP BY e.aggregate_type, e.aggregate_id
+    """
+)
+_STORE = text(
+    """
+    INSERT INTO kernel_event (id, aggregate_type, aggregate_id, seq, borrower_id, type, payload, trace, recorded_at)
+    SELECT r.id, r.aggregate_type, r.aggregate_id, r.seq, r.borrower_id, r.type, r.payload, NULL, r.recorded_at
+    FROM ROWS FROM (jsonb_to_recordset(CAST(:rows AS jsonb)) AS (id uuid, aggregate_type text, aggregate_id uuid, seq int,
+      borrower_id uuid, type text, payload jsonb, recorded_at timestamptz)) WITH ORDINALITY
+      AS r(id, aggregate_type, aggregate_id, seq, borrower_id, type, payload, recorded_at, place)
+    ORDER BY r.place
+    """
+)
 
 
 def _deliveries(event_id: UUID, event_type: str, aggregate_id: UUID) -> list[NewJob]:

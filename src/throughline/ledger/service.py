@@ -16,6 +16,7 @@ from throughline.kernel.db import array
 from throughline.kernel.ids import new_id
 from throughline.kernel.together import Together
 from throughline.ledger.accounts import ROLES, Nature
+from throughline.ledger.bulk import NewEntries
 from throughline.ledger.days import (
     DaySums,
     PeriodLocked,
@@ -47,6 +48,7 @@ __all__ = [
     "EntryDraft",
     "Line",
     "LockUnchanged",
+    "NewEntries",
     "PeriodActView",
     "PeriodLocked",
     "PeriodNotClosed",

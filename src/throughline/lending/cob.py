@@ -13,7 +13,7 @@ from datetime import date, datetime, timedelta
 from functools import partial
 from uuid import UUID, uuid5
 
-from sqlalchemy import ColumnElement, and_, delete, func, or_, select
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
@@ -29,9 +29,10 @@ from throughline.lending import events as published
 from throughline.lending import nightly, progress
 from throughline.lending.account import lock_loan
 from throughline.lending.business_day import business_date, locked_business_day
+from throughline.lending.chunks import HANDS, cut, first_chunk, next_chunk
 from throughline.lending.closing import bring_up_to_date
+from throughline.lending.locked import OpenLoan, lock
 from throughline.lending.models import CobChunkRow, CobFailureRow, CobRunRow, LoanRow
-from throughline.lending.state import LoanStatus
 from throughline.lending.writing import ONE_DAY
 
 log = get_logger(__name__)
@@ -72,8 +73,11 @@ def catching_up(session: Session, *, now: datetime) -> bool:
     return clock.local_date(now, settings().zone) > business_date(session)
 
 
-def _create_run(session: Session, day: date, now: datetime, *, follows: bool = False) -> int:
-    """Cut the open loans into chunks, numbered from 0, and defer a job for each; returns how many."""
+def _create_run(session: Session, day: date, now: datetime, *, follows: bool = False) -> None:
+    """Cut the open loans into chunks and defer a job for each.
+
+    With `follows` the runner that closed the day before goes on by itself if the book is small.
+    """
     session.add(
         CobRunRow(
             business_date=day,
@@ -86,55 +90,12 @@ def _create_run(session: Session, day: date, now: datetime, *, follows: bool = F
         )
     )
     session.flush()
-    numbered = select(
-        LoanRow.id,
-        func.row_number().over(order_by=LoanRow.id).label("place"),
-        func.count().over().label("loans"),
-    ).where(_open(day))
-    placed = numbered.subquery()
-    # Only the ends of the stretches travel: a book may have millions of loans.
-    ends = session.execute(
-        select(placed.c.id, placed.c.place)
-        .where(
-            or_(
-                placed.c.place % CHUNK_LOANS == 1,
-                placed.c.place % CHUNK_LOANS == 0,
-                placed.c.place == placed.c.loans,
-            )
-        )
-        .order_by(placed.c.place)
-    ).all()
-    stretches: dict[int, list[tuple[UUID, int]]] = {}
-    for loan_id, place in ends:
-        stretches.setdefault((place - 1) // CHUNK_LOANS, []).append((loan_id, place))
-    session.add_all(
-        CobChunkRow(
-            business_date=day,
-            nr=nr,
-            first_loan=stretch[0][0],
-            last_loan=stretch[-1][0],
-            loans=stretch[-1][1] - stretch[0][1] + 1,
-            state="waiting",
-            deferred_at=now,
-            done_at=None,
-            steps={},
-        )
-        for nr, stretch in stretches.items()
-    )
-    session.flush()
-    # The only chunk of a day that follows another at once is taken by whoever closed that one; its job is for
-    # the case that they die.
-    alone = follows and len(stretches) == 1
-    _defer_chunks(session, day, list(stretches), at=clock.real_now() + RESCUE_AFTER if alone else None)
-    return len(stretches)
-
-
-def _open(day: date) -> ColumnElement[bool]:
-    """Loans that are still to be closed for a day."""
-    return and_(
-        LoanRow.status == LoanStatus.ACTIVE.value,
-        or_(LoanRow.cob_through.is_(None), LoanRow.cob_through < day),
-    )
+    numbers = cut(session, day, most=CHUNK_LOANS, now=now)
+    if follows and 0 < len(numbers) <= HANDS:
+        # Runners are at hand; one job is for the case that they die: it takes all chunks that still wait.
+        _defer_chunks(session, day, numbers[:1], at=clock.real_now() + RESCUE_AFTER)
+    else:
+        _defer_chunks(session, day, numbers)
 
 
 def _defer_chunks(session: Session, day: date, numbers: Sequence[int], *, at: datetime | None = None) -> None:
@@ -163,13 +124,13 @@ def close_chunk(database: Database, day: date, nr: int) -> None:
     """Close the loans of one chunk; then finish the run if it was the last.
 
     Loans that a request holds are skipped at first and waited for at the end. While a small book catches
-    up, the only chunk of the next day follows at once, without a wait for the queue.
+    up, the chunks of the next day follow at once, without a wait for the queue.
     """
     until = time.monotonic() + HELP_S
-    chunk: tuple[date, int] | None = (day, nr)
+    chunk = database.run(partial(first_chunk, day=day, nr=nr))
     while chunk is not None:
         _work_off(database, *chunk)
-        chunk = database.run(partial(_finish_chunk, day=chunk[0], nr=chunk[1], now=clock.now()))
+        chunk = database.run(partial(_finish_chunk, day=chunk[0], nr=chunk[1], home=nr, now=clock.now()))
         if chunk is not None and time.monotonic() > until:
             database.run(partial(_defer_chunks, day=chunk[0], numbers=[chunk[1]]))
             return
@@ -181,10 +142,10 @@ def _work_off(database: Database, day: date, nr: int) -> None:
         after: UUID | None = None
         while True:
             stretch = partial(_close_stretch, work=work, after=after, patient=patient)
-            last, finished = database.run(stretch)
-            if last is None:
+            looked = database.run(stretch)
+            after = looked.last if looked.closed else after
+            if looked.last is None or (looked.closed and looked.few):
                 break
-            after = last if finished else after
         waiting = sorted(work.by_replay)
         for start in range(0, len(waiting), COMMIT_LOANS):
             some = waiting[start : start + COMMIT_LOANS]
@@ -201,19 +162,26 @@ class _Work:
     failed: set[UUID] = field(default_factory=set)
 
 
-def _close_stretch(
-    session: Session, *, work: _Work, after: UUID | None, patient: bool
-) -> tuple[UUID | None, bool]:
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """Up to which loan a stretch has looked (None: none was left), whether all of it are closed, and whether it
+    found fewer loans than it may take, so that none follow."""
+
+    last: UUID | None
+    closed: bool = True
+    few: bool = False
+
+
+def _close_stretch(session: Session, *, work: _Work, after: UUID | None, patient: bool) -> _Looked:
     """Close some loans of the chunk by their plans, in SQL; the others are noted for the pure path.
 
-    Returns the last loan looked at (None: the chunk is through) and whether all up to it are closed: loans
-    that lag by many days take several transactions, so that nobody waits long for one of them.
+    Loans that lag by many days take several transactions, so that nobody waits long for one of them.
     """
     chunk = session.get(CobChunkRow, (work.day, work.nr))
     if chunk is None or chunk.state == "done":
-        return None, True
+        return _Looked(None)
     nightly.by_index(session)
-    batch = nightly.lock(
+    batch = lock(
         session,
         work.day,
         after=after,
@@ -222,13 +190,14 @@ def _close_stretch(
         limit=SET_LOANS,
         patient=patient,
     )
+    few = len(batch) < SET_LOANS
     if batch.last is None:
-        return None, True
+        return _Looked(None)
     doubtful = work.by_replay | work.failed
     work.by_replay |= set(batch.by_replay) - work.failed
     loans = [one for one in batch.by_plan if one.owner.loan_id not in doubtful]
     if not loans:
-        return batch.last, True
+        return _Looked(batch.last, few=few)
     try:
         with session.begin_nested():
             counts = _close_by_set(session, loans, work.day, now=clock.now())
@@ -240,19 +209,17 @@ def _close_stretch(
         _leave_to_replay(work, loans)
     else:
         _count(session, work, counts)
-    return batch.last, not nightly.ready(loans, work.day)
+    return _Looked(batch.last, closed=not nightly.ready(loans, work.day), few=few)
 
 
-def _leave_to_replay(work: _Work, loans: Sequence[nightly.OpenLoan]) -> None:
+def _leave_to_replay(work: _Work, loans: Sequence[OpenLoan]) -> None:
     log.exception("loans could not be closed together", business_date=str(work.day), loans=len(loans))
     work.by_replay |= {one.owner.loan_id for one in loans}
     for one in loans:
         one.cob_through = work.day  # not by plan any more
 
 
-def _close_by_set(
-    session: Session, loans: Sequence[nightly.OpenLoan], day: date, *, now: datetime
-) -> nightly.Counts:
+def _close_by_set(session: Session, loans: Sequence[OpenLoan], day: date, *, now: datetime) -> nightly.Counts:
     posting_date = business_date(session)
     until = time.monotonic() + HOLD_S
     counts = nightly.Counts()
@@ -261,8 +228,7 @@ def _close_by_set(
         counts.add(nightly.close_next_day(session, some, posting_date, now=now, more_follow=behind))
     nightly.keep(session, loans)
     counts.by_set = sum(1 for one in loans if one.cob_through == day)
-    gone = [one.owner.loan_id for one in loans]
-    session.execute(delete(CobFailureRow).where(CobFailureRow.loan_id.in_(gone)))
+    nightly.forget_failures(session, loans)
     return counts
 
 
@@ -327,31 +293,33 @@ def _note_failure(session: Session, loan_id: UUID, day: date, error: Exception, 
     )
 
 
-def _finish_chunk(session: Session, day: date, nr: int, *, now: datetime) -> tuple[date, int] | None:
-    """Note that a chunk is done; the chunk to go on with, if there is exactly one."""
+def _finish_chunk(
+    session: Session, day: date, nr: int, *, now: datetime, home: int | None = None
+) -> tuple[date, int] | None:
+    """Note that a chunk is done; returns the chunk to go on with, if the book is small.
+
+    `home` is the number of the chunk that the runner began with.
+    """
     chunk = session.get(CobChunkRow, (day, nr), with_for_update=True)
     if chunk is not None and chunk.state != "done":
         chunk.state, chunk.done_at = "done", now
         session.flush()
     # After the chunk: a run is over when its last chunk is, whoever that was.
-    following = _finish_if_done(session, day, now=now)
-    return (following[0], 0) if following is not None and following[1] == 1 else None
+    _finish_if_done(session, day, now=now)
+    return next_chunk(session, home=nr if home is None else home)
 
 
-def _finish_if_done(session: Session, day: date, *, now: datetime) -> tuple[date, int] | None:
-    """Move the business date when every chunk is done; go on with the next day if that is over too.
-
-    Returns the day that follows and its number of chunks.
-    """
+def _finish_if_done(session: Session, day: date, *, now: datetime) -> None:
+    """Move the business date when every chunk is done; go on with the next day if that is over too."""
     row = locked_business_day(session)
     run = session.get(CobRunRow, day, populate_existing=True)
     if row is None or run is None or row.open_day != day or run.state != "running":
-        return None
+        return
     waiting = session.execute(
         select(func.count()).where(CobChunkRow.business_date == day, CobChunkRow.state != "done")
     ).scalar_one()
     if waiting:
-        return None
+        return
     run.loans = session.execute(
         select(func.coalesce(func.sum(CobChunkRow.loans), 0)).where(CobChunkRow.business_date == day)
     ).scalar_one()
@@ -372,6 +340,5 @@ def _finish_if_done(session: Session, day: date, *, now: datetime) -> tuple[date
         borrower_id=None,
     )
     defer(session, SUM_TASK, {"posting_date": day.isoformat()}, queue="batch")
-    if clock.local_date(now, settings().zone) <= row.open_day:
-        return None
-    return row.open_day, _create_run(session, row.open_day, now, follows=True)
+    if clock.local_date(now, settings().zone) > row.open_day:
+        _create_run(session, row.open_day, now, follows=True)

@@ -29,19 +29,27 @@ def owner_of(row: LoanRow) -> Owner:
     return Owner(row.borrower_id, row.id, row.currency)
 
 
-def day_entry(owner: Owner, known: Accrued, new: Accrued, day: date, posting_date: date) -> EntryDraft:
-    """The journal entry of one closed day: what has been earned and was not in the books yet."""
-    changes = (
-        ("interest", new.interest_minor - known.interest_minor),
-        ("fee", new.fee_minor - known.fee_minor),
-        ("penalty", new.penalty_minor - known.penalty_minor),
-    )
-    lines = [
-        *(debit(f"{kind}_receivable", change, owner.loan_id) for kind, change in changes if change),
-        *(debit(f"{kind}_income", -change, owner.loan_id) for kind, change in changes if change),
+def day_debits(known: Accrued, new: Accrued) -> list[tuple[str, int]]:
+    """What has been earned and was not in the books yet: accounts and debits, below zero credits, in minor units."""
+    changes = [
+        (new.interest_minor - known.interest_minor, "interest_receivable", "interest_income"),
+        (new.fee_minor - known.fee_minor, "fee_receivable", "fee_income"),
+        (new.penalty_minor - known.penalty_minor, "penalty_receivable", "penalty_income"),
     ]
+    found = [one for one in changes if one[0]]
+    return [(one[1], one[0]) for one in found] + [(one[2], -one[0]) for one in found]
+
+
+def day_key(loan_id: UUID | str, day: date) -> str:
+    """The key of the entry of one closed day of a loan."""
+    return f"loan-day:{loan_id}:{day}"
+
+
+def day_entry(owner: Owner, known: Accrued, new: Accrued, day: date, posting_date: date) -> EntryDraft:
+    """The journal entry of one closed day."""
+    lines = [debit(account, change, owner.loan_id) for account, change in day_debits(known, new)]
     return EntryDraft(
-        f"loan-day:{owner.loan_id}:{day}",
+        day_key(owner.loan_id, day),
         owner.borrower_id,
         source_of(owner.loan_id),
         day,
