@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Protocol
 from uuid import UUID
 
 from opentelemetry import propagate
-from sqlalchemy import Index, UniqueConstraint, func, select, text
+from sqlalchemy import Index, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
