@@ -17,12 +17,10 @@ from typing import Annotated, Any, ClassVar, TypeVar
 from uuid import UUID
 
 import psycopg
-from sqlalchemy import DateTime, Engine, MetaData, create_engine, event
+from sqlalchemy import DateTime, Engine, MetaData, create_engine
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session, mapped_column
-from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from throughline.kernel.ids import new_id
 from throughline.kernel.logging import get_logger
@@ -34,7 +32,6 @@ log = get_logger(__name__)
 # Serialisation failure, deadlock, lock not available: the transaction is over, a repeat may succeed.
 REPEATABLE = frozenset({"40001", "40P01", "55P03"})
 REPEATS = 5
-PING_AFTER_S = 1.0  # a pooled connection that lay idle longer is asked whether it lives
 
 Id = Annotated[UUID, mapped_column(primary_key=True, default=new_id)]
 Instant = Annotated[datetime, mapped_column(DateTime(timezone=True))]
@@ -92,13 +89,13 @@ class Database:
             pool_size=pool_size,
             max_overflow=2,
             pool_timeout=10,
+            pool_pre_ping=True,
             connect_args={
                 "application_name": f"{role}:{os.getpid()}",
                 "options": f"{options} -c timezone=UTC",
                 "connect_timeout": 10,
             },
         )
-        _ping_idle(self.engine)
         self._statements = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @contextmanager
@@ -140,27 +137,6 @@ class Database:
     def close(self) -> None:
         """Close all idle connections."""
         self.engine.dispose()
-
-
-def _ping_idle(engine: Engine) -> None:
-    """Ask a pooled connection whether it still lives when it has lain idle for a while.
-
-    Asking every time would add a round trip to each transaction; a connection that broke a moment ago shows
-    itself at the first statement, and then the whole pool is opened anew.
-    """
-
-    @event.listens_for(engine, "checkin")
-    def note(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
-        record.info["idle_since"] = time.monotonic()
-
-    @event.listens_for(engine, "checkout")
-    def ping(connection: DBAPIConnection, record: ConnectionPoolEntry, proxy: PoolProxiedConnection) -> None:
-        if time.monotonic() - record.info.get("idle_since", time.monotonic()) < PING_AFTER_S:
-            return
-        try:
-            engine.dialect.do_ping(connection)
-        except psycopg.Error as error:
-            raise InvalidatePoolError from error
 
 
 def array(values: Iterable[object]) -> str:
