@@ -270,3 +270,23 @@ def test_a_re_age_keeps_a_fee_for_each_installment() -> None:
         "2026-03-20",
     )
     assert column(found, "fees") == ["0.00", "0.00", "0.00", "9.00", "3.00", "3.00"]
+
+
+def test_what_was_paid_on_an_installment_stays_when_tranches_follow() -> None:
+    """5.00 without interest in two installments, 5.01 paid at once: 2.50 on each and 0.01 too much, which the
+    tranche of 0.01 on 15 February eats, on installment 2. The next 0.01 is owed there too."""
+    found = answer(
+        [
+            payout("2026-01-15", "5"),
+            paid("2026-01-15", "5.01"),
+            payout("2026-02-15", "0.01"),
+            payout("2026-02-16", "0.01"),
+        ],
+        "2026-03-01",
+        annual_rate_percent="0",
+        installments=2,
+    )
+    assert table(found, "principal", "paid", "outstanding") == [
+        ["2.50", "2.50", "0.00"],
+        ["2.52", "2.51", "0.01"],
+    ]

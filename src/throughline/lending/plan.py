@@ -128,7 +128,8 @@ def calculate(
             row.interest += held
             held = 0
         row.interest = max(row.interest, row.settled_interest)
-        row.principal = min(left, max(row.principal, row.principal_ahead))
+        # Later rows may hold payments of a tranche that was not paid out yet: what is paid here stays.
+        row.principal = max(min(left, row.principal), row.principal_ahead)
         taken += row.principal
         unpaid += row.principal + row.credited - row.paid_principal
 
