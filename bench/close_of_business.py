@@ -1,6 +1,6 @@
 """How fast a day of a whole book is closed, beside what PostgreSQL alone needs for as many rows.
 
-    python bench/close_of_business.py [--loans 100000] [--catch-up-loans 1000] [--catch-up-days 700]
+    python bench/close_of_business.py [--loans 100000] [--repayments-per-s 50] [--catch-up-loans 1000] [--catch-up-days 700]
 
 A few hundred loans are made by the verbs and multiplied by SQL. Two worker processes take the chunks from the
 job queue, as in an installation; fsync is on. `ceiling` writes as many ledger rows and loan rows with plain
@@ -13,20 +13,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import random
 import subprocess
 import sys
 import time
-from datetime import date, datetime, timedelta
-from datetime import time as time_of_day
-from decimal import Decimal
-from pathlib import Path
-from uuid import uuid4
-from zoneinfo import ZoneInfo
+from datetime import date, timedelta
 
 from sqlalchemy import text
-from sqlalchemy.orm import Session
+from support.book import TEMPLATES, make_templates, multiply, noon
 from support.installation import fresh
+from support.repaying import repaying
+from support.usage import Usage
 
 from throughline.kernel import clock
 from throughline.kernel.db import Database
@@ -34,139 +30,10 @@ from throughline.kernel.settings import settings
 from throughline.ledger import service as ledger
 from throughline.lending import cob
 from throughline.lending import service as lending
-from throughline.lending.account import locked_loan
-from throughline.lending.plans import write_plan
 
-TEMPLATES = 300
-LIMIT_S = 3_600
-TOUCHED = 0.04  # share of loans on which something was recorded during the day that is closed
-LATE = 0.12  # share of loans of which something is not paid
-COPY_TABLES = {
-    "lending_loan": ("id",),
-    "lending_event": ("loan_id",),
-    "lending_installment": ("loan_id",),
-    "lending_delinquency": ("loan_id",),
-    "lending_accrual_plan": ("loan_id",),
-    "lending_accrual_segment": ("loan_id",),
-}
-
-# The journal comes along: the nightly check compares it with a replay.
-ENTRY_ID = "CAST(md5(concat(e.id, c.loan_id)) AS uuid)"
-OLD_ENTRIES = """FROM bench_copy c JOIN ledger_entry e ON e.borrower_id = c.old_borrower
-  AND e.source = concat('loan', chr(58), c.old_loan)"""
-COPY_ENTRIES = f"""
-    INSERT INTO ledger_entry (borrower_id, id, key, source, value_date, posting_date, currency, recorded_at)
-    SELECT c.borrower_id, {ENTRY_ID}, e.key, concat('loan', chr(58), c.loan_id), e.value_date, e.posting_date,
-      e.currency, e.recorded_at {OLD_ENTRIES}"""
-COPY_LINES = f"""
-    INSERT INTO ledger_line (borrower_id, entry_id, nr, account, debit_minor, credit_minor, loan_id)
-    SELECT c.borrower_id, {ENTRY_ID}, l.nr, l.account, l.debit_minor, l.credit_minor, c.loan_id {OLD_ENTRIES}
-    JOIN ledger_line l ON l.borrower_id = e.borrower_id AND l.entry_id = e.id"""
-
-
-def noon(day: date) -> datetime:
-    """An instant on that day in the lender's zone."""
-    return datetime.combine(day, time_of_day(12), tzinfo=ZoneInfo(settings().zone))
-
-
-def make_templates(session: Session, today: date, count: int, installments: tuple[int, ...]) -> None:
-    """Loans of the last eleven months by the real verbs; most have paid what was due."""
-    chance = random.Random(7)
-    for _ in range(count):
-        start = today - timedelta(days=chance.randint(1, 330))
-        principal = chance.choice([100_000, 300_000, 500_000, 1_000_000])
-        months = chance.choice(installments)
-        loan_id = lending.open_loan(
-            session,
-            lending.NewLoan(
-                borrower_id=uuid4(),
-                product_code="cash-cn",
-                principal_minor=principal,
-                currency="CNY",
-                installments=months,
-                annual_rate_percent=Decimal("14.4"),
-                agreed_on=start,
-                contract_id=uuid4(),
-                zone=settings().zone,
-                agreed_charges=(),
-            ),
-            now=noon(today),
-        )
-
-        def record(kind: lending.EventType, on: date, amount: int, loan_id: object = loan_id) -> None:
-            new = lending.NewEvent(
-                type=kind, value_date=on, amount_minor=amount, idempotency_key=str(uuid4())
-            )
-            lending.record_event(session, loan_id, new, now=noon(today))  # type: ignore[arg-type]
-
-        record(lending.EventType.DISBURSEMENT, start, principal)
-        rows = lending.loan_view(session, loan_id).installments
-        due = [row for row in rows if row.due_date <= today]
-        if len(due) == len(rows) or (due and chance.random() < LATE):
-            due = due[: max(0, len(due) - chance.randint(1, 2))]
-        for row in due:
-            record(lending.EventType.REPAYMENT, row.due_date, sum(row.due[:3]))
-        if chance.random() >= TOUCHED:
-            # The night after an event makes the plan; a loan that has just been touched has none yet.
-            file = locked_loan(session, loan_id)
-            write_plan(session, file, file.state(today))
-
-
-def multiply(where: Database, loans: int) -> None:
-    """Copy the templates until there are so many loans; ids keep the order of time that real ones have."""
-    with where.transaction() as session:
-        session.execute(text("SET LOCAL statement_timeout = 0"))
-        session.execute(
-            text(
-                """
-                CREATE TABLE bench_copy AS
-                SELECT l.borrower_id AS old_borrower, l.id AS old_loan, gen_random_uuid() AS borrower_id,
-                  CAST(lpad(to_hex(1735689600000 + row_number() OVER (ORDER BY random())), 12, '0') || '7'
-                    || substr(md5(random()::text), 1, 3) || '8' || substr(md5(random()::text), 1, 15) AS uuid) AS loan_id
-                FROM lending_loan l CROSS JOIN generate_series(1, :copies)
-                WHERE l.status = 'active' LIMIT :loans
-                """
-            ),
-            {"copies": loans // (TEMPLATES // 2) + 1, "loans": loans},
-        )
-        for table in COPY_TABLES:
-            names = session.scalars(
-                text(
-                    "SELECT column_name::text FROM information_schema.columns WHERE table_name = :table "
-                    "AND table_schema = 'public' ORDER BY ordinal_position"
-                ),
-                {"table": table},
-            ).all()
-            loan_column = "id" if table == "lending_loan" else "loan_id"
-            new = {
-                "borrower_id": "c.borrower_id",
-                loan_column: "c.loan_id",
-                "contract_id": "gen_random_uuid()",
-                **({"id": "gen_random_uuid()"} if table == "lending_event" else {}),
-            }
-            values = ", ".join(new.get(name, f't."{name}"') for name in names)
-            columns = ", ".join(f'"{name}"' for name in names)
-            session.execute(
-                text(
-                    f"INSERT INTO {table} ({columns}) SELECT {values} FROM bench_copy c JOIN {table} t "
-                    f"ON t.borrower_id = c.old_borrower AND t.{loan_column} = c.old_loan ORDER BY c.loan_id"
-                )
-            )
-        session.execute(text(COPY_ENTRIES))
-        session.execute(text(COPY_LINES))
-        for table in reversed(COPY_TABLES):
-            loan_column = "id" if table == "lending_loan" else "loan_id"
-            if table != "lending_loan":
-                session.execute(
-                    text(f"DELETE FROM {table} WHERE {loan_column} IN (SELECT old_loan FROM bench_copy)")
-                )
-        session.execute(
-            text("UPDATE lending_loan SET status = 'approved' WHERE id IN (SELECT old_loan FROM bench_copy)")
-        )
-    with where.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text("SET statement_timeout = 0"))
-        connection.execute(text("VACUUM ANALYZE"))
-        connection.execute(text("CHECKPOINT"))
+CATCH_UP_INSTALLMENTS = 24
+TOUCHED = 0.04
+LIMIT_S = 7_200
 
 
 def _wait(deadline: float) -> None:
@@ -176,8 +43,10 @@ def _wait(deadline: float) -> None:
     time.sleep(0.1)
 
 
-def close(where: Database, today: date, days: int) -> tuple[float, list[int]]:
-    """Seconds to close so many days with two workers, and the peak memory of each in MB."""
+def close(
+    where: Database, today: date, days: int, *, repayments_per_s: float = 0
+) -> tuple[float, dict[str, object]]:
+    """Seconds to close so many days with two workers, and what that took of memory and processor time."""
     started_workers = [
         subprocess.Popen(
             [
@@ -191,36 +60,44 @@ def close(where: Database, today: date, days: int) -> tuple[float, list[int]]:
     deadline = time.monotonic() + LIMIT_S
     while len(list((settings().home / "run").glob("worker-*"))) < len(started_workers):
         _wait(deadline)
-    clock.move_demo_forward(noon(today + timedelta(days=days)) - clock.now())
-    started = time.perf_counter()
+    usage = Usage(settings().home, [one.pid for one in started_workers])
     with where.transaction() as session:
-        cob.start_due_run(session, now=clock.now())
+        payers = session.scalars(
+            text("SELECT id FROM lending_loan WHERE status = 'active' ORDER BY contract_id LIMIT 5000")
+        ).all()
+    clock.move_demo_forward(noon(today + timedelta(days=days)) - clock.now())
+    usage.start()
+    started = time.perf_counter()
     until = today + timedelta(days=days)
-    while True:
+    with repaying(where, payers, until, repayments_per_s) as repayments:
         with where.transaction() as session:
-            waiting = session.scalars(
-                text(
-                    "SELECT count(*) FROM procrastinate_jobs WHERE queue_name = 'batch' AND status IN ('todo', 'doing')"
-                )
-            ).one()
-            # The sums of the last day belong to it.
-            if lending.business_date(session) >= until and not waiting:
-                break
-        _wait(deadline)
-    spent_s = time.perf_counter() - started
-    peaks = [_peak_mb(one.pid) for one in started_workers]
+            cob.start_due_run(session, now=clock.now())
+        while not _closed(where, until):
+            usage.look()
+            _wait(deadline)
+        spent_s = time.perf_counter() - started
+    report = usage.report()
+    if repayments_per_s:
+        report["repayments"] = repayments.report()
     for one in started_workers:
         one.terminate()
         one.wait()
     with where.transaction() as session:
         if lending.cob_failures(session) or ledger.mismatches(session):
             raise RuntimeError("not a clean run")
-    return spent_s, peaks
+    return spent_s, report
 
 
-def _peak_mb(pid: int) -> int:
-    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    return next(int(line.split()[1]) // 1024 for line in status.splitlines() if line.startswith("VmHWM"))
+def _closed(where: Database, until: date) -> bool:
+    """Whether all days are closed, with their sums: those of the last day belong to it."""
+    with where.transaction() as session:
+        waiting = session.scalars(
+            text(
+                "SELECT count(*) FROM procrastinate_jobs WHERE queue_name = 'batch' AND status IN ('todo', 'doing') "
+                "AND (scheduled_at IS NULL OR scheduled_at <= now())"
+            )
+        ).one()
+        return lending.business_date(session) >= until and not waiting
 
 
 def ceiling(where: Database, loans: int) -> float:
@@ -254,47 +131,54 @@ def ceiling(where: Database, loans: int) -> float:
     return time.perf_counter() - started
 
 
-def nights(loans: int) -> dict[str, object]:
-    """Two nights of a book: the first finds a fresh copy, the second is an ordinary one."""
+def nights(loans: int, *, repayments_per_s: float, one: bool, touched: float) -> dict[str, object]:
+    """Two nights of a book: the first finds a fresh copy, in which a share `touched` has no plan yet; the second
+    replays only what was recorded meanwhile. With `one` the first alone."""
     with fresh() as where:
         today = clock.local_date(clock.now(), settings().zone)
         with where.transaction() as session:
-            make_templates(session, today, TEMPLATES, (6, 12))
+            make_templates(session, today, TEMPLATES, (6, 12), touched=touched)
         built = time.perf_counter()
         multiply(where, loans)
         build_s = time.perf_counter() - built
-        first_s, _ = close(where, today, 1)
-        spent_s, rss = close(where, today + timedelta(days=1), 1)
+        first_s, usage = close(where, today, 1, repayments_per_s=repayments_per_s if one else 0)
+        spent_s = first_s
+        if not one:
+            spent_s, usage = close(where, today + timedelta(days=1), 1, repayments_per_s=repayments_per_s)
         with where.transaction() as session:
             run = lending.cob_runs(session, limit=1)[0]
+            size_gb = session.scalars(text("SELECT pg_database_size(current_database()) / 1e9")).one()
         bare_s = ceiling(where, loans)
         return {
             "loans": run.loans,
             "build_s": round(build_s, 1),
+            "database_gb": round(float(size_gb), 1),
             "first_night_s": round(first_s, 1),
             "night_s": round(spent_s, 1),
             "loans_per_s": round(run.loans / spent_s),
             "ceiling_s": round(bare_s, 1),
             "ceiling_loans_per_s": round(loans / bare_s),
-            "worker_rss_mb": rss,
+            **usage,
             "steps": run.steps,
         }
 
 
 def catch_up(loans: int, days: int) -> dict[str, object]:
-    """Loans of up to 12 installments that nobody closed for so many days."""
+    """Loans of `CATCH_UP_INSTALLMENTS` installments that nobody closed for so many days."""
     with fresh() as where:
         today = clock.local_date(clock.now(), settings().zone)
         with where.transaction() as session:
-            make_templates(session, today, TEMPLATES, (12,))
+            make_templates(session, today, TEMPLATES, (CATCH_UP_INSTALLMENTS,), touched=TOUCHED)
         multiply(where, loans)
-        spent_s, rss = close(where, today, days)
+        spent_s, usage = close(where, today, days)
+        bare_s = ceiling(where, loans) * days
         return {
             "loans": loans,
             "days": days,
             "catch_up_s": round(spent_s, 1),
             "loan_days_per_s": round(loans * days / spent_s),
-            "worker_rss_mb": rss,
+            "ceiling_s": round(bare_s, 1),
+            **usage,
         }
 
 
@@ -302,13 +186,20 @@ def main() -> None:
     """Run and print one JSON document."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--loans", type=int, default=100_000)
+    parser.add_argument("--repayments-per-s", type=float, default=0, help="beside the second night")
+    parser.add_argument(
+        "--touched", type=float, default=TOUCHED, help="share without a plan on the first night"
+    )
+    parser.add_argument("--one-night", action="store_true", help="only the first night, of the fresh copy")
     parser.add_argument("--catch-up-loans", type=int, default=1_000)
     parser.add_argument("--catch-up-days", type=int, default=700)
     given = parser.parse_args()
     os.environ["THROUGHLINE_DEMO"] = "1"  # business time can be moved
     found: dict[str, object] = {}
     if given.loans:
-        found["night"] = nights(given.loans)
+        found["night"] = nights(
+            given.loans, repayments_per_s=given.repayments_per_s, one=given.one_night, touched=given.touched
+        )
     if given.catch_up_loans:
         found["catch_up"] = catch_up(given.catch_up_loans, given.catch_up_days)
     print(json.dumps(found, indent=1))

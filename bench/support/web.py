@@ -51,7 +51,8 @@ def _wait(port: int, patience_s: float = 60) -> None:
             if connection.getresponse().status == 200:
                 return
         except OSError:
-            time.sleep(0.2)
+            pass
+        time.sleep(0.2)
     raise TimeoutError("the web server does not answer")
 
 

@@ -33,6 +33,7 @@ from throughline.lending.chunks import HANDS, cut, first_chunk, next_chunk
 from throughline.lending.closing import bring_up_to_date
 from throughline.lending.locked import OpenLoan, lock
 from throughline.lending.models import CobChunkRow, CobFailureRow, CobRunRow, LoanRow
+from throughline.lending.planning import plan_loans
 from throughline.lending.writing import ONE_DAY
 
 log = get_logger(__name__)
@@ -139,25 +140,39 @@ def close_chunk(database: Database, day: date, nr: int) -> None:
 def _work_off(database: Database, day: date, nr: int) -> None:
     work = _Work(day, nr)
     for patient in (False, True):
-        after: UUID | None = None
-        while True:
-            stretch = partial(_close_stretch, work=work, after=after, patient=patient)
-            looked = database.run(stretch)
-            after = looked.last if looked.closed else after
-            if looked.last is None or (looked.closed and looked.few):
-                break
+        _close_stretches(database, work, patient=patient)
+        old = sorted(work.to_plan)
+        for start in range(0, len(old), COMMIT_LOANS):
+            some = old[start : start + COMMIT_LOANS]
+            work.planned |= database.run(partial(plan_loans, ids=some, skip_locked=not patient))
+        work.by_replay |= work.to_plan - work.planned
+        again = not work.to_plan.isdisjoint(work.planned)
+        work.to_plan.clear()
+        if again:
+            _close_stretches(database, work, patient=patient)
         waiting = sorted(work.by_replay)
         for start in range(0, len(waiting), COMMIT_LOANS):
             some = waiting[start : start + COMMIT_LOANS]
             work.by_replay -= database.run(partial(_replay_some, work=work, ids=some, patient=patient))
 
 
+def _close_stretches(database: Database, work: _Work, *, patient: bool) -> None:
+    after: UUID | None = None
+    while True:
+        looked = database.run(partial(_close_stretch, work=work, after=after, patient=patient))
+        after = looked.last if looked.closed else after
+        if looked.last is None or (looked.closed and looked.few):
+            return
+
+
 @dataclass(slots=True)
 class _Work:
-    """A chunk in work: loans that must be replayed, and those that could not be closed."""
+    """A chunk in work: loans that need a plan first, that have got one, that must be replayed, and that failed."""
 
     day: date
     nr: int
+    to_plan: set[UUID] = field(default_factory=set)
+    planned: set[UUID] = field(default_factory=set)
     by_replay: set[UUID] = field(default_factory=set)
     failed: set[UUID] = field(default_factory=set)
 
@@ -194,7 +209,9 @@ def _close_stretch(session: Session, *, work: _Work, after: UUID | None, patient
     if batch.last is None:
         return _Looked(None)
     doubtful = work.by_replay | work.failed
-    work.by_replay |= set(batch.by_replay) - work.failed
+    # One try: a loan that has got its plan and still does not go by it is replayed.
+    work.by_replay |= (set(batch.by_replay) | set(batch.to_plan) & work.planned) - work.failed
+    work.to_plan |= set(batch.to_plan) - work.planned - work.failed - work.by_replay
     loans = [one for one in batch.by_plan if one.owner.loan_id not in doubtful]
     if not loans:
         return _Looked(batch.last, few=few)

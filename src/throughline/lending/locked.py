@@ -40,14 +40,15 @@ class OpenLoan:
 
 @dataclass(slots=True)
 class Locked:
-    """A batch of locked loans: those that a plan describes, and those that must be replayed."""
+    """A batch of locked loans: those that a plan describes, those whose plan is old, and those to be replayed."""
 
     by_plan: list[OpenLoan] = field(default_factory=list)
+    to_plan: list[UUID] = field(default_factory=list)
     by_replay: list[UUID] = field(default_factory=list)
     last: UUID | None = None
 
     def __len__(self) -> int:
-        return len(self.by_plan) + len(self.by_replay)
+        return len(self.by_plan) + len(self.to_plan) + len(self.by_replay)
 
 
 def lock(
@@ -67,6 +68,8 @@ def lock(
         batch.last = row.id
         if row.by_plan:
             batch.by_plan.append(_open_loan(row))
+        elif row.to_plan:
+            batch.to_plan.append(row.id)
         else:
             batch.by_replay.append(row.id)
     return batch
@@ -96,7 +99,9 @@ _LOCK_SQL = """
       nullif(p.pauses, '[]') AS pauses, p.valid_until, p.mode,
       coalesce(p.version = :version AND NOT p.needs_replay AND p.event_seq = l.event_seq
         AND p.valid_from <= l.cob_through + 1 AND (p.valid_until IS NULL OR p.valid_until > l.cob_through),
-        false) AS by_plan
+        false) AS by_plan,
+      coalesce(NOT p.needs_replay AND (p.version <> :version OR p.event_seq <> l.event_seq
+        OR p.valid_until <= l.cob_through), p.loan_id IS NULL) AS to_plan
     FROM lending_loan l LEFT JOIN lending_accrual_plan p ON p.borrower_id = l.borrower_id AND p.loan_id = l.id
     WHERE l.status = 'active' AND l.cob_through < :day AND l.id BETWEEN :first AND :last
       AND (CAST(:after AS uuid) IS NULL OR l.id > CAST(:after AS uuid))

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import Table, delete
+from sqlalchemy import Table, delete, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from throughline.kernel.db import array, plain_array
 from throughline.lending.account import LoanFile
 from throughline.lending.history import LoanEvent
-from throughline.lending.models import AccrualPlanRow, AccrualSegmentRow
+from throughline.lending.models import AccrualPlanRow, AccrualSegmentRow, LoanRow
 from throughline.lending.segments import VERSION, AccrualPlan, accrual_plan
 from throughline.lending.state import LoanState, LoanStatus
 from throughline.lending.terms import LoanTerms
@@ -31,17 +32,57 @@ def write_plan(session: Session, file: LoanFile, state: LoanState) -> AccrualPla
         session.execute(delete(AccrualPlanRow).filter_by(**owner))
         return None
     plan = accrual_plan(file.terms, file.events, state)
-    head = head_values(plan, state, file.row.event_seq)
-    session.execute(
-        insert(AccrualPlanRow)
-        .values(**owner, **head)
-        .on_conflict_do_update(index_elements=["borrower_id", "loan_id"], set_=head)
-    )
-    if plan is not None:
-        # On the table, not the class: that would send rows with other NULLs as other statements.
-        table = cast(Table, AccrualSegmentRow.__table__)
-        session.execute(insert(table), segment_values(plan, file.row.borrower_id, file.row.id))
+    _store(session, [{**owner, **head_values(plan, state, file.row.event_seq)}])
+    _store_segments(session, segment_values(plan, file.row.borrower_id, file.row.id) if plan else [])
     return plan
+
+
+def write_plans(session: Session, some: Sequence[tuple[LoanRow, LoanState, AccrualPlan | None]]) -> None:
+    """Keep the plans of many active loans at once; None: the loan must be replayed. The caller holds their locks."""
+    if not some:
+        return
+    keys = {
+        "borrowers": plain_array(row.borrower_id for row, _, _ in some),
+        "loans": plain_array(row.id for row, _, _ in some),
+    }
+    session.execute(_FORGET, keys)
+    heads, segments = [], []
+    for row, state, plan in some:
+        owner = {"borrower_id": row.borrower_id, "loan_id": row.id}
+        heads.append({**owner, **head_values(plan, state, row.event_seq)})
+        segments += segment_values(plan, row.borrower_id, row.id) if plan else []
+    _store(session, heads)
+    _store_segments(session, segments)
+
+
+def _store(session: Session, heads: list[Values]) -> None:
+    new = insert(cast(Table, AccrualPlanRow.__table__))
+    changed = {name: new.excluded[name] for name in heads[0] if name not in {"borrower_id", "loan_id"}}
+    session.execute(new.on_conflict_do_update(index_elements=["borrower_id", "loan_id"], set_=changed), heads)
+
+
+def _store_segments(session: Session, segments: Sequence[Values]) -> None:
+    """One statement for all: a plan may have a hundred of them."""
+    if segments:
+        session.execute(_SEGMENTS, {name: array(one[name] for one in segments) for name in segments[0]})
+
+
+_FORGET = text(
+    """
+    DELETE FROM lending_accrual_segment s USING unnest(CAST(:borrowers AS uuid[]), CAST(:loans AS uuid[])) AS t(b, l)
+    WHERE s.borrower_id = t.b AND s.loan_id = t.l
+    """
+)
+_SEGMENTS = text(
+    """
+    INSERT INTO lending_accrual_segment (borrower_id, loan_id, nr, kind, installment_nr, from_date, to_date, base_minor,
+      n0, n1, d, cap_minor, charged_minor)
+    SELECT * FROM unnest(CAST(:borrower_id AS uuid[]), CAST(:loan_id AS uuid[]), CAST(:nr AS int[]),
+      CAST(:kind AS text[]), CAST(:installment_nr AS int[]), CAST(:from_date AS date[]), CAST(:to_date AS date[]),
+      CAST(:base_minor AS bigint[]), CAST(:n0 AS numeric[]), CAST(:n1 AS numeric[]), CAST(:d AS numeric[]),
+      CAST(:cap_minor AS bigint[]), CAST(:charged_minor AS bigint[]))
+    """
+)
 
 
 def plan_rows(
