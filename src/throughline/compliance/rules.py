@@ -76,7 +76,8 @@ class Verdict:
 GATES: dict[str, tuple[str, ...]] = {
     "product_publish": (
         "CN.private.cap", "CN.licensed.reduction", "CN.smallloan.cap", "CN.smallloan.cap.short", "CN.facilitation",
-        "CN.internetloan.limit", "UK.cap", "ID.cap", "ID.cap.long", "PH.cap", "KE.dcp",
+        "CN.internetloan.limit", "CN.cashloan.upfront", "IN.digital.lending", "EU.ccd", "UK.cap", "ID.cap",
+        "ID.cap.long", "PH.cap", "KE.dcp",
     ),
     "offer": (
         "CN.private.cap", "CN.licensed.reduction", "CN.smallloan.cap", "CN.smallloan.cap.short",
@@ -92,6 +93,15 @@ GATES: dict[str, tuple[str, ...]] = {
     "contact": ("CN.collections", "IN.collections", "US.collections", "PH.collections", "KE.dcp"),
     "debit": ("US.debit.attempts",),
     "negative_report": ("CN.credit.notice", "CN.credit.channel", "CN.credit.repair", "KE.dcp"),
+}  # fmt: skip
+# Facts that a gate cannot have yet: what is shown, told or done to a borrower belongs to later gates.
+OWED_LATER: dict[str, frozenset[str]] = {
+    "product_publish": frozenset(
+        {
+            "apr_displayed", "kfs_shown", "payout_to_borrower_account", "phonebook_access",
+            "third_party_contacted", "negative_notice_sent", "solely_automated", "human_review_offered",
+        }
+    ),
 }  # fmt: skip
 STRICT_GATES = frozenset({"pre_sign", "payout", "contact", "debit", "negative_report"})
 
@@ -161,16 +171,20 @@ def judge(
     *,
     jurisdiction: str | None = None,
     gate: str | None = None,
-    owed_later: frozenset[str] = frozenset(),
+    owed_later: frozenset[str] | None = None,
 ) -> list[Verdict]:
     """The verdict of every rule in force on a day, in order of id; of one gate or of all.
 
-    A rule whose missing facts are all in `owed_later` is pending, not unknown. Raises ExpressionError for
+    A rule whose missing facts are all in `owed_later` (by default what the gate leaves to later ones) is
+    pending, not unknown. Raises ExpressionError for
     a fact of the wrong type: a fault of the caller.
     """
     keys = GATES[gate] if gate is not None else None
+    later: frozenset[str] = frozenset()
+    if gate is not None:
+        later = OWED_LATER.get(gate, later) if owed_later is None else owed_later
     return [
-        _verdict(rule, facts, owed_later if gate is not None else frozenset())
+        _verdict(rule, facts, later)
         for rule in rule_set.rules
         if rule.in_force(on)
         and (

@@ -22,7 +22,7 @@ from throughline.compliance.rules import OutcomeName, Verdict
 from throughline.compliance.sentences import sentence
 from throughline.kernel.settings import settings
 
-__all__ = ["Decision", "Verdict", "check", "decisions_of", "replay", "rules_on"]
+__all__ = ["Decision", "Verdict", "check", "decisions_of", "foresee", "replay", "rules_on"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +58,7 @@ def check(
     when the caller does not give it. Raises KeyError for an unknown gate, ExpressionError for a fact of
     the wrong type.
     """
-    where = jurisdiction or settings().jurisdiction
-    given: dict[str, Fact] = (
-        {"lpr1y": lpr_one_year(on_date), **facts} if where.startswith("CN") else dict(facts)
-    )
+    where, given = _given(facts, on_date, jurisdiction)
     verdicts = rules.judge(rules.shipped(), given, on_date, jurisdiction=where, gate=gate)
     outcome = rules.outcome(verdicts, gate)
     document = {
@@ -83,6 +80,22 @@ def check(
     session.add(row)
     session.flush()
     return Decision(row.id, outcome, tuple(verdicts), gate)
+
+
+def foresee(
+    gate: str, facts: Mapping[str, Fact], on_date: date, *, jurisdiction: str | None = None
+) -> list[Verdict]:
+    """The verdicts that would block at a gate, as `check` would find them; nothing is stored."""
+    where, given = _given(facts, on_date, jurisdiction)
+    found = rules.judge(rules.shipped(), given, on_date, jurisdiction=where, gate=gate)
+    return [one for one in found if rules.blocks(one, gate)]
+
+
+def _given(facts: Mapping[str, Fact], on_date: date, jurisdiction: str | None) -> tuple[str, dict[str, Fact]]:
+    where = jurisdiction or settings().jurisdiction
+    if where.startswith("CN"):
+        return where, {"lpr1y": lpr_one_year(on_date), **facts}
+    return where, dict(facts)
 
 
 def verdict_document(one: Verdict) -> dict[str, Any]:

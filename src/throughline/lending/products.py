@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -22,9 +23,12 @@ from throughline.lending.overrides import (
     override,
     read_bounds,
 )
+from throughline.lending.product_charges import ProductCharge, read_charges, read_cooling_off
 from throughline.lending.reading_json import InputError, Node
 from throughline.lending.terms import LoanTerms
 from throughline.lending.terms_json import plain, read_terms
+
+PENALTY_INTEREST = "penalty_interest"  # the item of the cost table that the terms themselves bring
 
 
 class ProductUnknown(NotFound):
@@ -50,6 +54,19 @@ class Product:
     penalty_at_most_percent: Decimal | None
     protection: dict[str, Any]
     overrides: OverrideBounds
+    charges: tuple[ProductCharge, ...] | None = None  # None: the document does not say
+    cooling_off_days: int = 0
+
+    def check_charges(self, codes: Collection[str]) -> None:
+        """Raise OutsideProduct for an agreed charge that the product does not name, if it names any."""
+        if self.charges is None:
+            return
+        known = {one.code for one in self.charges} | {PENALTY_INTEREST}
+        for code in codes:
+            if code not in known:
+                raise OutsideProduct(
+                    N_("The product has no charge %(code)s"), field="agreed_charges", code=code
+                )
 
     def terms(
         self,
@@ -166,6 +183,7 @@ def product_of(
     """The version of a product that a document describes."""
     currency, limits = document["currency"], document["limits"]
     overdue = document.get("overdue") or {}
+    whole = Node("$", document)
     low, high = (to_minor(amount, currency) for amount in limits["principal"])
     rate_low, rate_high = (Decimal(rate) for rate in limits["annual_rate_percent"])
     return Product(
@@ -183,6 +201,8 @@ def product_of(
         penalty_at_most_percent=_decimal(overdue.get("at_most_percent")),
         protection=document.get("protection", {}),
         overrides=read_bounds(Node("$.limits.overrides", limits.get("overrides") or {}), currency),
+        charges=read_charges(whole, currency),
+        cooling_off_days=read_cooling_off(whole),
     )
 
 

@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from itertools import product as combinations
 from typing import Any
 
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from throughline.compliance import service as compliance
-from throughline.compliance.apr import Convention, Flow, NoRate, annual_rate
+from throughline.compliance.apr import NoRate
 from throughline.kernel.crypto import LENDER_ID
 from throughline.kernel.errors import Conflict, Invalid
 from throughline.kernel.i18n import N_
-from throughline.kernel.money import digits_of, from_minor
+from throughline.kernel.money import digits_of
 from throughline.kernel.settings import settings
 from throughline.lending.business_day import business_date, start_business_day
 from throughline.lending.models import ProductRow
-from throughline.lending.overrides import NO_OVERRIDES, OutsideProduct, Overrides, corners
+from throughline.lending.overrides import OutsideProduct
+from throughline.lending.product_costs import Corner, blamed, facts, loans_at_corners
 from throughline.lending.products import Product, product_of
 from throughline.lending.reading_json import InputError, Node
-from throughline.lending.schedule import Schedule, build_schedule
 
 LATEST = date(2199, 12, 31)
 MAX_NUMBERS = 60
-KIND = "unsecured_cash"  # what the rules call the products that are lent here
 
 
 class ProductRefused(Invalid):
@@ -45,7 +44,7 @@ class ProductDate(Invalid):
 
 class RuleForbidsProduct(Conflict):
     code = "rule-forbids"
-    title = N_("A rule in force on that day forbids the product: %(rules)s")
+    title = N_("A rule in force on that day forbids the product at %(field)s: %(rules)s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +61,26 @@ def publish_product(session: Session, new: NewProduct, *, now: datetime) -> Prod
 
     Loans that were made by an older version keep it. Raises ProductRefused, ProductDate, RuleForbidsProduct.
     """
+    made, newest = check_version(session, new, now=now)
+    if newest is not None:
+        last = new.valid_from - timedelta(days=1)
+        newest.valid_until = last if newest.valid_until is None else min(newest.valid_until, last)
+    session.add(
+        ProductRow(
+            code=new.code,
+            version=made.version,
+            valid_from=new.valid_from,
+            valid_until=None,
+            document=new.document,
+        )
+    )
+    session.flush()
+    return made
+
+
+def check_version(session: Session, new: NewProduct, *, now: datetime) -> tuple[Product, ProductRow | None]:
+    """The version that would be published, and the newest one before it; nobody else publishes that code
+    before the transaction ends. Raises ProductRefused, ProductDate, RuleForbidsProduct."""
     start_business_day(session, now=now)
     session.execute(
         text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": f"product:{new.code}"}
@@ -77,16 +96,7 @@ def publish_product(session: Session, new: NewProduct, *, now: datetime) -> Prod
     version = newest.version + 1 if newest is not None else 1
     made = try_product(new, version)
     _ask_gate(session, made, now=now)
-    if newest is not None:
-        last = new.valid_from - timedelta(days=1)
-        newest.valid_until = last if newest.valid_until is None else min(newest.valid_until, last)
-    session.add(
-        ProductRow(
-            code=new.code, version=version, valid_from=new.valid_from, valid_until=None, document=new.document
-        )
-    )
-    session.flush()
-    return made
+    return made, newest
 
 
 def try_product(new: NewProduct, version: int) -> Product:
@@ -94,7 +104,7 @@ def try_product(new: NewProduct, version: int) -> Product:
     try:
         _check_document(Node("$", new.document))
         made = product_of(new.document, new.code, version, new.valid_from, None)
-        for _ in _plans(made):
+        for _ in loans_at_corners(made):
             pass
     except InputError as error:
         raise _refused(error.path, error.expected) from error
@@ -113,7 +123,7 @@ def _refused(field: str, why: str) -> ProductRefused:
 
 
 def _check_document(node: Node) -> None:
-    node.only("name", "currency", "terms", "limits", "overdue", "protection")
+    node.only("name", "currency", "terms", "limits", "overdue", "charges", "cooling_off_days", "protection")
     currency, limits = node.text("currency"), node.child("limits")
     digits_of(currency)
     limits.only("principal", "installments", "annual_rate_percent", "overrides")
@@ -147,65 +157,39 @@ def _check_document(node: Node) -> None:
             overdue.percent(name)
 
 
-def _plans(made: Product) -> Iterator[tuple[int, Schedule]]:
-    """A plan for each corner: both principals, both rates, every number of installments, every override."""
-    for asked in corners(made.overrides, made.valid_from):
-        numbers = made.installments if asked == NO_OVERRIDES else made.installments[-1:]
-        for principal, count, rate in combinations(
-            dict.fromkeys(made.principal_minor), numbers, dict.fromkeys(made.annual_rate_percent)
-        ):
-            yield principal, _plan(made, principal, count, rate, asked)
-
-
-def _plan(made: Product, principal: int, count: int, rate: Decimal, asked: Overrides) -> Schedule:
-    terms = made.terms(
-        principal_minor=principal,
-        installments=count,
-        annual_rate_percent=rate,
-        expected_disbursement_date=made.valid_from,
-        overrides=asked,
-    )
-    return build_schedule(terms, ())
-
-
 def _ask_gate(session: Session, made: Product, *, now: datetime) -> None:
-    """Gate `product_publish`, with the dearest plan and the largest principal: interest without charges, reckoned
-    as an offer does it."""
-    dearest, longest = Decimal(0), 0
-    for principal, plan in _plans(made):
-        last = plan.installments[-1].due_date
-        longest = max(longest, (last - made.valid_from).days)
-        dearest = max(dearest, _rate(principal, plan))
-    facts: dict[str, Any] = {
-        "lender_type": settings().lender_type,
-        "product": KIND,
-        "apr": dearest / 100,
-        "principal": Decimal(from_minor(made.principal_minor[1], made.currency)),
-        "tenor_days": longest,
-    }
-    asked = compliance.check(
+    """Gate `product_publish` for a loan at every corner, with all charges and paid late; the question about the
+    dearest of them is stored. Raises RuleForbidsProduct."""
+    lender, dearest = settings().lender_type, None
+    for corner in loans_at_corners(made):
+        try:
+            asked = facts(corner, lender)
+        except NoRate as error:
+            raise _refused("$.charges" if made.charges else "$.limits", str(error)) from error
+        blocking = compliance.foresee("product_publish", asked, made.valid_from)
+        if blocking:
+            raise _forbidden(corner, lender, blocking)
+        if dearest is None or asked["apr"] > dearest["apr"]:
+            dearest = asked
+    compliance.check(
         session,
         "product_publish",
-        facts,
+        dearest or {},
         made.valid_from,
         f"product:{made.code}:{made.version}",
         LENDER_ID,
         now=now,
     )
-    if asked.outcome == "block":
-        rules = ", ".join(one.rule_id for one in asked.blocking)
-        raise RuleForbidsProduct(RuleForbidsProduct.title, rules=rules)
 
 
-def _rate(principal: int, plan: Schedule) -> Decimal:
-    payments = [
-        Flow(row.due_date, row.principal_minor + row.interest_minor)
-        for row in plan.installments
-        if row.principal_minor + row.interest_minor > 0
-    ]
-    try:
-        return annual_rate(
-            Convention.CN_IRR, [Flow(plan.installments[0].from_date, principal)], payments
-        ).percent
-    except NoRate as error:
-        raise ProductRefused(ProductRefused.title, field="$.limits", why=str(error)) from error
+def _forbidden(corner: Corner, lender: str, blocking: Sequence[compliance.Verdict]) -> RuleForbidsProduct:
+    first = blocking[0]
+
+    def breaks(asked: dict[str, Any]) -> bool:
+        found = compliance.foresee("product_publish", asked, corner.made.valid_from)
+        return any(one.rule_id == first.rule_id for one in found)
+
+    failed = " ".join(f"{step.left_text} {step.right_text}" for step in first.trace if step.value is False)
+    field = blamed(corner, lender, breaks, frozenset(re.findall(r"[a-z_0-9]+", failed)))
+    rules = ", ".join(one.rule_id for one in blocking)
+    return RuleForbidsProduct(RuleForbidsProduct.title, rules=rules, field=field)
