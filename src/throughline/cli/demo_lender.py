@@ -1,4 +1,4 @@
-"""Making the demo lender: keys that platform and simulators share, a staff member, an API key."""
+"""Making the demo lender: keys that platform and simulators share, two staff members, an API key."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ def credentials_file() -> Path:
 
 
 def prepare() -> None:
-    """Make what is missing; safe to repeat. The credentials are made once and kept in a private file."""
+    """Make what is missing; safe to repeat. The credentials are made once and kept in a private file: `staff`
+    and `second` are two people of the lender, each with name and password, `api_key` is a program's."""
     from throughline.identity import service as identity
     from throughline.identity.roles import scopes_of
     from throughline.kernel import clock
@@ -32,21 +33,32 @@ def prepare() -> None:
 
     subprocess.run([sys.executable, "-m", "throughline.lab.prepare"], check=True)
     path = credentials_file()
-    if path.exists():
+    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    if known.keys() >= {"staff", "second", "api_key"}:
         return
-    password = secrets.token_urlsafe(12)
     now = clock.real_now()
-    name = f"demo-{secrets.token_hex(2)}"
+    suffix = secrets.token_hex(2)
 
-    def make(session: Session) -> str:
+    def account(session: Session, name: str) -> dict[str, str]:
+        password = secrets.token_urlsafe(12)
         identity.create_staff(session, name, password, ["admin"], now=now)
-        made = identity.create_api_key(
-            session, name, sorted(scopes_of(["admin"])), now=now, life=timedelta(days=365)
-        )
-        return made.key
+        return {"name": name, "password": password}
 
-    key = database().run(make)
-    document = {"staff": {"name": name, "password": password}, "api_key": key}
+    def make(session: Session) -> dict[str, object]:
+        made = dict(known)
+        if "staff" not in made:
+            made["staff"] = account(session, f"demo-{suffix}")
+        if "second" not in made:  # what one may not do alone can be shown only by two
+            made["second"] = account(session, f"demo-second-{suffix}")
+        if "api_key" not in made:
+            scopes = sorted(scopes_of(["admin"]))
+            key = identity.create_api_key(
+                session, f"demo-{suffix}", scopes, now=now, life=timedelta(days=365)
+            )
+            made["api_key"] = key.key
+        return made
+
+    document = database().run(make)
     draft = path.with_suffix(".new")
     draft.touch(mode=0o600)
     draft.write_text(json.dumps(document, indent=1), encoding="utf-8")
