@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
-from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
 
 from support.callers import Browse, browsing
+from support.loans import paid_out_loan
 from throughline.kernel import clock, http
 from throughline.kernel.db import Database
 from throughline.kernel.ids import new_id
@@ -22,9 +21,12 @@ from throughline.ledger.models import JournalEntry
 from throughline.lending import api
 from throughline.lending import service as lending
 from throughline.lending.models import LoanEventRow, ScheduleRow, TransactionRow
+from throughline.lending.second_person import alone_forbidden
 
 ZONE = "Asia/Shanghai"
-WRITER = http.Caller("staff", uuid4(), uuid4(), frozenset({"lending:read", "lending:write", "ledger:read"}))
+SCOPES = frozenset({"lending:read", "lending:write", "ledger:read"})
+WRITER = http.Caller("staff", uuid4(), uuid4(), SCOPES)
+SECOND = http.Caller("staff", uuid4(), uuid4(), SCOPES)
 
 
 @pytest.fixture
@@ -46,41 +48,32 @@ def day(ago: int = 0) -> str:
 def loan(database: Database) -> UUID:
     """A loan paid out 40 days ago: the first installment is late."""
 
-    def verb(session: Session) -> UUID:
-        start = date.fromisoformat(day(40))
-        loan_id = lending.open_loan(
-            session,
-            lending.NewLoan(
-                borrower_id=new_id(),
-                product_code="cash-cn",
-                principal_minor=300_000,
-                currency="CNY",
-                installments=6,
-                annual_rate_percent=Decimal("14.4"),
-                agreed_on=start,
-                contract_id=new_id(),
-                zone=ZONE,
-                agreed_charges=("penalty_interest", "late_fee"),
-            ),
-            now=clock.now(),
-        )
-        payout = lending.NewEvent(
-            type=lending.EventType.DISBURSEMENT, value_date=start, amount_minor=300_000, idempotency_key="out"
-        )
-        lending.record_event(session, loan_id, payout, now=clock.now())
-        return loan_id
-
-    return database.run(verb)
+    charges = ("penalty_interest", "late_fee")
+    return database.run(lambda session: paid_out_loan(session, new_id(), days_ago=40, agreed_charges=charges))
 
 
 @pytest.fixture
-def record(staff: TestClient, loan: UUID) -> Callable[..., Any]:
-    """Record an event; returns its id."""
+def record(browse: Browse, staff: TestClient, loan: UUID) -> Callable[..., Any]:
+    """Record an event, by two people where one may not; returns its id."""
+    second = browse(SECOND)
 
     def post(kind: str, ago: int = 0, **fields: Any) -> str:
-        answer = _post(staff, loan, {"type": kind, "value_date": day(ago), **fields})
-        assert answer.status_code == 201, answer.text
-        return str(answer.json()["event_id"])
+        body = {"type": kind, "value_date": day(ago), **fields}
+        needs_two = alone_forbidden(lending.EventType(kind), fraud=fields.get("fraud", False))
+        if not needs_two:
+            answer = _post(staff, loan, body)
+            assert answer.status_code == 201, answer.text
+            return str(answer.json()["event_id"])
+        answer = _post(staff, loan, {**body, "reason": "agreed in the meeting"})
+        assert answer.status_code == 202, answer.text
+        approved = second.post(
+            f"/api/v1/proposals/{answer.json()['id']}/approve",
+            json={},
+            headers={"Idempotency-Key": str(uuid4())},
+        )
+        assert approved.status_code == 200, approved.text
+        assert approved.json()["state"] == "approved", approved.text
+        return str(approved.json()["event_id"])
 
     return post
 
@@ -114,7 +107,8 @@ def test_money_of_every_kind(staff: TestClient, loan: UUID, record: Callable[...
     assert (found["status"], found["overpaid_minor"]) == ("overpaid", 700)
     record("refund_of_overpayment", amount_minor=700)
     assert staff.get(f"/api/v1/loans/{loan}").json()["status"] == "closed_obligations_met"
-    too_much = _post(staff, loan, {"type": "refund_of_overpayment", "value_date": day(), "amount_minor": 1})
+    refund = {"type": "refund_of_overpayment", "value_date": day(), "amount_minor": 1, "reason": "asked for"}
+    too_much = _post(staff, loan, refund)
     assert too_much.json()["params"]["field"] == "amount_minor"
     assert over in {row["id"] for row in staff.get(f"/api/v1/loans/{loan}/events").json()["items"]}
 

@@ -19,7 +19,9 @@ from throughline.lending import api
 from throughline.lending import service as lending
 
 ZONE = "Asia/Shanghai"
-MAKER = http.Caller("staff", uuid4(), uuid4(), frozenset({"lending:read", "lending:products"}))
+SCOPES = frozenset({"lending:read", "lending:products"})
+MAKER = http.Caller("staff", uuid4(), uuid4(), SCOPES)
+SECOND = http.Caller("staff", uuid4(), uuid4(), SCOPES)
 
 
 @pytest.fixture
@@ -31,6 +33,11 @@ def browse(database: Database) -> Iterator[Browse]:
 @pytest.fixture
 def maker(browse: Browse) -> TestClient:
     return browse(MAKER)
+
+
+@pytest.fixture
+def second(browse: Browse) -> TestClient:
+    return browse(SECOND)
 
 
 def today() -> date:
@@ -60,18 +67,34 @@ def version(code: str, begins: date, **changes: Any) -> dict[str, Any]:
 
 
 def publish(client: TestClient, body: dict[str, Any]) -> Any:
-    return client.post("/api/v1/products", json=body, headers={"Idempotency-Key": str(uuid4())})
+    """Propose a version; what is wrong with it is said at once."""
+    with_reason = {"reason": "a product for summer", **body}
+    return client.post("/api/v1/products", json=with_reason, headers={"Idempotency-Key": str(uuid4())})
+
+
+def approved(second: TestClient, proposed: Any) -> dict[str, Any]:
+    """Have the second person approve what was proposed; returns the version."""
+    assert proposed.status_code == 202, proposed.text
+    path = f"/api/v1/proposals/{proposed.json()['id']}/approve"
+    answer = second.post(path, json={}, headers={"Idempotency-Key": str(uuid4())})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["state"] == "approved", answer.text
+    (one,) = [
+        row
+        for row in second.get(f"/api/v1/products/{answer.json()['product_code']}/versions").json()
+        if row["version"] == answer.json()["product_version"]
+    ]
+    return dict(one)
 
 
 def fresh() -> str:
     return f"t-{uuid4().hex[:12]}"
 
 
-def test_a_version_ends_the_one_before(maker: TestClient) -> None:
+def test_a_version_ends_the_one_before(maker: TestClient, second: TestClient) -> None:
     code, later = fresh(), today() + timedelta(days=10)
-    first = publish(maker, version(code, today()))
-    assert first.status_code == 201, first.text
-    assert publish(maker, version(code, later)).json()["version"] == 2
+    assert approved(second, publish(maker, version(code, today())))["version"] == 1
+    assert approved(second, publish(maker, version(code, later)))["version"] == 2
     rows = maker.get(f"/api/v1/products/{code}/versions").json()
     ends = [(row["version"], row["valid_from"], row["valid_until"]) for row in rows]
     last = str(later - timedelta(days=1))
@@ -80,6 +103,28 @@ def test_a_version_ends_the_one_before(maker: TestClient) -> None:
     assert in_force[code] == 1
     for wrong in (later, today() - timedelta(days=1)):
         assert publish(maker, version(code, wrong)).json()["code"] == "product-date"
+
+
+def test_of_two_proposals_for_one_day_the_second_fails(maker: TestClient, second: TestClient) -> None:
+    code = fresh()
+    one, other = (publish(maker, version(code, today())) for _ in range(2))
+    assert approved(second, one)["version"] == 1
+    path = f"/api/v1/proposals/{other.json()['id']}/approve"
+    late = second.post(path, json={}, headers={"Idempotency-Key": str(uuid4())}).json()
+    assert (late["state"], late["product_version"]) == ("failed", None)
+    assert "after the newest one" in late["failure"]["en"]
+    assert [row["version"] for row in maker.get(f"/api/v1/products/{code}/versions").json()] == [1]
+
+
+def test_a_version_needs_a_reason_and_nobody_publishes_alone(maker: TestClient) -> None:
+    missing = publish(maker, version(fresh(), today(), reason=None))
+    assert (missing.status_code, missing.json()["code"]) == (422, "reason-missing")
+    code = fresh()
+    proposed = publish(maker, version(code, today())).json()
+    path = f"/api/v1/proposals/{proposed['id']}/approve"
+    own = maker.post(path, json={}, headers={"Idempotency-Key": str(uuid4())})
+    assert (own.status_code, own.json()["code"]) == (403, "own-proposal")
+    assert maker.get(f"/api/v1/products/{code}/versions").status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -103,6 +148,8 @@ def test_the_law_is_asked_about_the_dearest_loan(maker: TestClient) -> None:
     limits = {"principal": ["500.00", "900.00"], "installments": [12], "annual_rate_percent": ["3", "90"]}
     answer = publish(maker, version(fresh(), today(), limits=limits))
     assert (answer.status_code, answer.json()["code"]) == (409, "rule-forbids"), answer.text
+    assert "CN-SPC-2017-24" in answer.json()["params"]["rules"]
+    assert answer.json()["params"]["field"] == "$.limits.annual_rate_percent"
 
 
 def test_products_have_a_scope_of_their_own(browse: Browse) -> None:
@@ -110,9 +157,9 @@ def test_products_have_a_scope_of_their_own(browse: Browse) -> None:
     assert publish(browse(writer), version(fresh(), today())).status_code == 403
 
 
-def test_a_loan_overrides_within_bounds(database: Database, maker: TestClient) -> None:
+def test_a_loan_overrides_within_bounds(database: Database, maker: TestClient, second: TestClient) -> None:
     code = fresh()
-    assert publish(maker, version(code, today())).status_code == 201
+    approved(second, publish(maker, version(code, today())))
 
     def opened(**asked: Any) -> Any:
         new = lending.NewLoan(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from throughline.ledger.accounts import ROLES, Nature
 from throughline.lending.history import EventType, VariationKind
+from throughline.lending.second_person import ProposalState
 from throughline.lending.state import LoanStatus
 from throughline.line.state import Meaning, PublicState
 from throughline.messaging.classes import MessageClass
@@ -47,6 +48,7 @@ DAYS = st.dates(date(2026, 1, 1), date(2027, 12, 31))
         ("message:", OUTCOMES),
         ("class:", MessageClass),
         ("channel:", Channel),
+        ("proposal:", ProposalState),
         ("account:", ROLES),
         ("account:", Nature),
     ],

@@ -17,6 +17,7 @@ from throughline.lending import service
 from throughline.lending.api_documents import LoanOut, LoanSummaryOut, OnDay, PayoffOut, loan_out
 from throughline.lending.api_events import router as events_router
 from throughline.lending.api_products import router as products_router
+from throughline.lending.api_proposals import router as proposals_router
 from throughline.lending.api_staff import router as staff_router
 from throughline.lending.api_statement import router as statement_router
 from throughline.payments import service as payments
@@ -98,4 +99,5 @@ def repay_my_loan(loan_id: UUID, body: NewRepayment, borrower_id: BorrowerId, wr
 router.include_router(staff_router)
 router.include_router(events_router)
 router.include_router(products_router)
+router.include_router(proposals_router)
 router.include_router(statement_router)

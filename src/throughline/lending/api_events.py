@@ -14,25 +14,18 @@ from throughline.kernel import clock, http
 from throughline.kernel.http import Caller, Paged, PageParams, Reading, Writing, problems
 from throughline.ledger import service as ledger
 from throughline.lending import service
-from throughline.lending.api_documents import InstallmentOut, OnDay, PayoffOut, installment_out
+from throughline.lending.api_documents import OnDay, PayoffOut
+from throughline.lending.api_proposals import ProposalOut, actor_of, proposal_out
+from throughline.lending.api_what_if import AmountsOut, LineOut, WhatIfOut, four, what_if_out
 from throughline.lending.event_bodies import EventBody, body_field, new_event
-from throughline.lending.state import Four, LoanState, LoanStatus
-from throughline.lending.what_if import quote_of
+from throughline.lending.second_person import ReasonNotKept
+from throughline.lending.state import LoanStatus
 from throughline.lending.writing import EventRefused
 
 router = APIRouter()
 READER = [Depends(http.require_scope("lending:read"))]
 JOURNAL = [*READER, Depends(http.require_scope("ledger:read"))]
 Recorder = Annotated[Caller, Depends(http.require_scope("lending:write"))]
-
-
-class AmountsOut(BaseModel):
-    """An amount by component, in minor units."""
-
-    principal_minor: int
-    interest_minor: int
-    fee_minor: int
-    penalty_minor: int
 
 
 class MovedOut(AmountsOut):
@@ -63,52 +56,6 @@ class WhatIfIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     events: Annotated[list[EventBody], Field(min_length=1, max_length=20)]
-
-
-class StandingOut(BaseModel):
-    """Where a loan stands: status, what is open, and what would settle it today (null: nothing to settle)."""
-
-    status: LoanStatus
-    outstanding: AmountsOut
-    total_interest_minor: int = Field(description="Interest of all installments")
-    total_penalty_minor: int = Field(description="Penalties of all installments")
-    overpaid_minor: int
-    charged_off_on: date | None
-    quote: PayoffOut | None
-    installments: list[InstallmentOut]
-
-
-class ChangeOut(BaseModel):
-    """An installment that differs; null where it does not exist."""
-
-    nr: int
-    before: InstallmentOut | None
-    after: InstallmentOut | None
-
-
-class LineOut(BaseModel):
-    """A journal line; one of the two amounts is 0."""
-
-    model_config = ConfigDict(from_attributes=True)
-    account: str
-    debit_minor: int
-    credit_minor: int
-
-
-class WhatIfOut(BaseModel):
-    """A loan before and after, and the entries that recording would post on `posting_date`.
-
-    `event_lines` are what the events move, `accrual_lines` the income that they make or take back.
-    """
-
-    currency: str
-    as_of: date
-    posting_date: date
-    before: StandingOut
-    after: StandingOut
-    changes: list[ChangeOut]
-    event_lines: list[LineOut]
-    accrual_lines: list[LineOut]
 
 
 class PlannedOut(BaseModel):
@@ -146,21 +93,33 @@ class EntryOut(BaseModel):
     "/loans/{loan_id}/events",
     response_model=ReceiptOut,
     status_code=201,
-    responses=problems(401, 403, 404, 422, 503),
+    responses={202: {"model": ProposalOut, "description": "Proposed"}, **problems(401, 403, 404, 422, 503)},
 )
 def record_loan_event(loan_id: UUID, body: EventBody, caller: Recorder, write: Writing) -> Response:
     """Record an event, today's or a late one; the difference is posted today.
 
-    Amounts are in minor units. What does not fit the loan is refused with `event-refused` (`params.field`
-    names the member, `params.reason` the cause), a charge outside the cost table with `charge-not-agreed`.
+    A write-off and its undoing, a charge-off as fraud, and refunds need a second person: with a `reason` they
+    are proposed (202) and recorded when somebody else approves. Amounts are in minor units. What does not fit
+    the loan is refused with `event-refused` (`params.field` names the member, `params.reason` the cause), a
+    charge outside the cost table with `charge-not-agreed`.
     """
-    new = new_event(body, key=write.key, actor=actor_of(caller))
+    actor = actor_of(caller)
+    new = new_event(body, key=write.key, actor=actor)
+    proposed = service.needs_second(new)
 
-    def verb(session: Session) -> BaseModel:
+    def record(session: Session) -> BaseModel:
         return receipt_out(service.record_event(session, loan_id, new, now=clock.now()))
 
+    def propose(session: Session) -> BaseModel:
+        made = service.propose_event(session, loan_id, body, body.reason, by=actor, now=clock.now())
+        return proposal_out(made)
+
+    if body.reason is not None and not proposed:
+        raise ReasonNotKept(ReasonNotKept.title, field="reason")
     try:
-        return write.once(verb, status=201, for_ever=True)
+        if proposed:
+            return write.once(propose, status=202, for_ever=True)
+        return write.once(record, status=201, for_ever=True)
     except EventRefused as error:
         raise renamed(error, body_field(body, str(error.params.get("field", "")))) from error
 
@@ -180,23 +139,7 @@ def ask_what_if(loan_id: UUID, body: WhatIfIn, session: Reading) -> WhatIfOut:
     except service.WhatIfRefused as error:
         field = body_field(body.events[error.number], str(error.params.get("field", "")))
         raise renamed(error, f"events.{error.number}.{field}") from error
-    return WhatIfOut(
-        currency=found.currency,
-        as_of=found.after.as_of,
-        posting_date=found.posting_date,
-        before=_standing(found.before),
-        after=_standing(found.after),
-        changes=[
-            ChangeOut(
-                nr=one.nr,
-                before=installment_out(one.before) if one.before else None,
-                after=installment_out(one.after) if one.after else None,
-            )
-            for one in found.changes
-        ],
-        event_lines=[LineOut.model_validate(line) for line in found.event_lines],
-        accrual_lines=[LineOut.model_validate(line) for line in found.accrual_lines],
-    )
+    return what_if_out(found)
 
 
 @router.get("/loans/{loan_id}/schedules", responses=problems(401, 403, 404, 422), dependencies=READER)
@@ -230,11 +173,6 @@ def read_loan_journal(loan_id: UUID, session: Reading, page: PageParams) -> Page
     return http.paged([EntryOut.model_validate(row) for row in rows], page, lambda row: row.id)
 
 
-def actor_of(caller: Caller) -> str:
-    """How the history names who recorded an event."""
-    return f"{caller.kind}:{caller.id}"
-
-
 def renamed(error: EventRefused, field: str) -> EventRefused:
     """The refusal with the caller's own name of the field."""
     params = {name: value for name, value in error.params.items() if name != "number"}
@@ -250,7 +188,7 @@ def receipt_out(receipt: service.EventReceipt) -> ReceiptOut:
         type=receipt.type.value,
         status=receipt.status,
         transaction=MovedOut(
-            **_four(moved.portions),
+            **four(moved.portions),
             amount_minor=moved.amount_minor,
             overpayment_minor=moved.overpayment_minor,
             principal_balance_minor=moved.principal_balance_minor,
@@ -258,22 +196,4 @@ def receipt_out(receipt: service.EventReceipt) -> ReceiptOut:
         if moved
         else None,
         record_id=receipt.record_id,
-    )
-
-
-def _four(amounts: Four) -> dict[str, int]:
-    return dict(zip(AmountsOut.model_fields, amounts, strict=True))
-
-
-def _standing(state: LoanState) -> StandingOut:
-    quote = quote_of(state)
-    return StandingOut(
-        status=state.status,
-        outstanding=AmountsOut(**_four(state.outstanding)),
-        total_interest_minor=sum(row.due[1] for row in state.installments),
-        total_penalty_minor=sum(row.due[3] for row in state.installments),
-        overpaid_minor=state.overpaid_minor,
-        charged_off_on=state.charged_off_on,
-        quote=PayoffOut.model_validate(quote) if quote else None,
-        installments=[installment_out(row) for row in state.installments],
     )

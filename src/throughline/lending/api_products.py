@@ -10,15 +10,21 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
 from throughline.kernel import clock, http
-from throughline.kernel.http import Reading, Writing, problems
+from throughline.kernel.http import Caller, Reading, Writing, problems
 from throughline.kernel.i18n import Text
+from throughline.kernel.money import from_minor
 from throughline.lending import service
+from throughline.lending.api_proposals import ProposalOut, actor_of, proposal_out
+from throughline.lending.event_bodies import Reason
+from throughline.lending.history import AppliesTo, Calculation, ChargeKind
 from throughline.lending.overrides import MAX_GRACE
+from throughline.lending.product_charges import MAX_CHARGES, MAX_COOLING_OFF_DAYS, ProductCharge
+from throughline.lending.second_person import ReasonNotKept
 from throughline.lending.terms import MAX_INSTALLMENTS, AllocationPreset
 
 router = APIRouter()
 READER = [Depends(http.require_scope("lending:read"))]
-MAKER = [Depends(http.require_scope("lending:products"))]
+Maker = Annotated[Caller, Depends(http.require_scope("lending:products"))]
 Code = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,39}$")]
 Decimals = Annotated[str, Field(pattern=r"^[0-9]{1,13}(\.[0-9]{1,4})?$")]
 Grace = Annotated[int, Field(ge=0, le=MAX_GRACE)]
@@ -69,6 +75,18 @@ class OverdueDoc(_Strict):
     at_most_percent: Decimals | None = None
 
 
+class ChargeDoc(_Strict):
+    """What a loan may be charged beside interest, at most. A flat charge has an `amount` (a decimal text), one
+    by percentage a `percent`. Loans of a product that names its charges may have no others."""
+
+    code: Annotated[str, Field(min_length=1, max_length=80)]
+    kind: ChargeKind
+    calculation: Calculation = Calculation.FLAT
+    applies_to: AppliesTo = AppliesTo.DUE_DATE
+    amount: Decimals | None = None
+    percent: Decimals | None = None
+
+
 class ProtectionDoc(_Strict):
     """What an outage of the phone line may grant."""
 
@@ -88,6 +106,10 @@ class ProductDoc(_Strict):
     terms: dict[str, Any]
     limits: LimitsDoc
     overdue: OverdueDoc | None = None
+    charges: Annotated[list[ChargeDoc], Field(max_length=MAX_CHARGES)] | None = None
+    cooling_off_days: Annotated[int, Field(ge=0, le=MAX_COOLING_OFF_DAYS)] | None = Field(
+        None, description="Days in which a borrower may step back for principal and interest alone"
+    )
     protection: ProtectionDoc = ProtectionDoc()
 
 
@@ -96,6 +118,7 @@ class NewVersion(ProductDoc):
 
     code: Code
     valid_from: date
+    reason: Reason | None = Field(None, description="Why, for the second person; needed unless none is")
 
 
 class ProductOut(BaseModel):
@@ -112,6 +135,8 @@ class ProductOut(BaseModel):
     annual_rate_percent: tuple[str, str]
     terms: dict[str, Any]
     overrides: dict[str, Any]
+    charges: list[ChargeDoc] | None
+    cooling_off_days: int
     protection: dict[str, Any]
 
 
@@ -133,23 +158,32 @@ def list_versions(
     "/products",
     response_model=ProductOut,
     status_code=201,
-    responses=problems(401, 403, 409, 422, 503),
-    dependencies=MAKER,
+    responses={202: {"model": ProposalOut, "description": "Proposed"}, **problems(401, 403, 409, 422, 503)},
 )
-def publish(body: NewVersion, write: Writing) -> Response:
-    """Publish the next version of a product (the first of a new code). The version before ends the day before.
+def publish(body: NewVersion, caller: Maker, write: Writing) -> Response:
+    """Propose the next version of a product (the first of a new code): 202, with a `reason`.
 
-    A plan is made at every corner of the limits first: `product-refused` names what is wrong by its path
-    (`params.field`). `rule-forbids` (409): the dearest loan would break a rule of that day. Loans keep the
-    version by which they were made.
+    It is published when somebody else with this scope approves the proposal; the version before ends the day
+    before. A plan is made at every corner of the limits first, now and again then: `product-refused` names
+    what is wrong by its path (`params.field`). `rule-forbids` (409): a loan at one of the corners, with all
+    its charges and paid late, would break a rule of that day; `params.rules` and `params.field` name both. Loans keep the version by which they were made. 201 only where this lender needs no
+    second person.
     """
-    document = body.model_dump(mode="json", by_alias=True, exclude_none=True)
+    document = body.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"reason"})
     del document["code"], document["valid_from"]
     new = service.NewProduct(body.code, body.valid_from, document)
+
+    def propose(session: Session) -> BaseModel:
+        made = service.propose_product(session, new, body.reason, by=actor_of(caller), now=clock.now())
+        return proposal_out(made)
 
     def verb(session: Session) -> BaseModel:
         return product_out(service.publish_product(session, new, now=clock.now()))
 
+    if service.products_need_second():
+        return write.once(propose, status=202, for_ever=True)
+    if body.reason is not None:
+        raise ReasonNotKept(ReasonNotKept.title, field="reason")
     return write.once(verb, status=201, for_ever=True)
 
 
@@ -176,5 +210,19 @@ def product_out(one: service.Product) -> ProductOut:
             "installment_multiples_minor": list(bounds.installment_multiples_minor),
             "allocations": [preset.value for preset in bounds.allocations],
         },
+        charges=None if one.charges is None else [_charge_out(row, one.currency) for row in one.charges],
+        cooling_off_days=one.cooling_off_days,
         protection=one.protection,
+    )
+
+
+def _charge_out(one: ProductCharge, currency: str) -> ChargeDoc:
+    rule = one.rule
+    return ChargeDoc(
+        code=one.code,
+        kind=one.kind,
+        calculation=rule.calculation,
+        applies_to=rule.applies_to,
+        amount=None if one.amount_minor is None else from_minor(one.amount_minor, currency),
+        percent=None if rule.percent is None else str(rule.percent),
     )

@@ -26,7 +26,10 @@ class StaffLoanSummaryOut(LoanSummaryOut):
 
 
 class EventOut(BaseModel):
-    """A dated event of a loan: what happened to it, by whom, with its record in the notary's log."""
+    """A dated event of a loan: what happened to it, by whom, with its record in the notary's log.
+
+    `approved_by` is the second person, where one was needed.
+    """
 
     model_config = ConfigDict(from_attributes=True)
     seq: int
@@ -39,6 +42,7 @@ class EventOut(BaseModel):
     target: UUID | None
     case_id: UUID | None
     actor: str
+    approved_by: str | None = None
     record_id: UUID | None
 
 
@@ -118,7 +122,9 @@ def read_loan_events(
 ) -> EventsOut:
     """The events of a loan, oldest first: what everything else about it follows from."""
     rows = service.event_rows(session, loan_id, after_seq=after_seq, limit=limit)
-    return EventsOut(items=[EventOut.model_validate(row) for row in rows])
+    seconds = service.approvers(session, [row.id for row in rows])
+    found = [EventOut.model_validate(row) for row in rows]
+    return EventsOut(items=[one.model_copy(update={"approved_by": seconds.get(one.id)}) for one in found])
 
 
 @router.get("/loans/{loan_id}/transactions", responses=problems(401, 403, 404, 422), dependencies=READER)

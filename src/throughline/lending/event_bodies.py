@@ -6,13 +6,14 @@ borrower, today or earlier. Protection (variations) is not here: `continuity` gr
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 
 from throughline.lending.history import (
     AppliesTo,
@@ -27,12 +28,16 @@ from throughline.lending.terms import MAX_INSTALLMENTS, Frequency, FutureInstall
 
 Amount = Annotated[int, Field(gt=0, le=10**12, description="In minor units")]
 Count = Annotated[int, Field(ge=0, le=MAX_INSTALLMENTS)]
+Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 Percent = Annotated[Decimal, Field(ge=0, le=1000, max_digits=8, decimal_places=4)]
 
 
 class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
     value_date: date = Field(description="The day that counts for the borrower, today or earlier")
+    reason: Reason | None = Field(
+        None, description="Why, for the second person; only where one is needed, and needed there"
+    )
 
 
 class MoneyBody(_Body):
@@ -160,6 +165,8 @@ EventBody = Annotated[
     Field(discriminator="type"),
 ]
 
+_ADAPTER: TypeAdapter[EventBody] = TypeAdapter(EventBody)
+
 # What a refusal of the history calls a member, and what the body calls it.
 _NAMES = {
     "date": "value_date",
@@ -175,6 +182,11 @@ def body_field(body: _Body, field: str) -> str:
     if isinstance(body, RescheduleBody) and field == "first_due_date":
         name = "new_due_date"
     return name if name in type(body).model_fields else "type"
+
+
+def read_event_body(document: Mapping[str, object]) -> EventBody:
+    """A body from its JSON or from the fields of a form. Raises pydantic's ValidationError."""
+    return _ADAPTER.validate_python(document)
 
 
 def new_event(body: _Body, *, key: str, actor: str) -> NewEvent:

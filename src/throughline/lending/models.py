@@ -7,7 +7,17 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, Numeric, SmallInteger, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKeyConstraint,
+    Index,
+    LargeBinary,
+    Numeric,
+    SmallInteger,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -297,6 +307,49 @@ class ReportHoldRow(Base):
     placed_at: Mapped[Instant]
     released_at: Mapped[Instant | None]
     release_reason: Mapped[dict[str, Any] | None]
+
+
+class ProposalRow(Base):
+    """What one person proposed and a second decides. `borrower_id` is the lender's id for a product.
+
+    `body` and both reasons are sealed under that owner's key. States: waiting, approved, refused, withdrawn,
+    failed; one that waits beyond `expires_at` is expired.
+    """
+
+    __tablename__ = "lending_proposal"
+    __table_args__ = (
+        _of_loan(),
+        UniqueConstraint("id"),
+        CheckConstraint(
+            "state NOT IN ('approved', 'refused', 'failed') OR decided_by <> proposed_by", name="two_people"
+        ),
+        Index("ix_lending_proposal_waiting", "id", postgresql_where=text("state = 'waiting'")),
+        Index("ix_lending_proposal_loan_id", "loan_id"),
+        Index(
+            "uq_lending_proposal_event_id",
+            "event_id",
+            unique=True,
+            postgresql_where=text("event_id IS NOT NULL"),
+        ),
+    )
+
+    borrower_id: Mapped[UUID] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    kind: Mapped[str]
+    state: Mapped[str]
+    loan_id: Mapped[UUID | None]
+    product_code: Mapped[str | None]
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    reason: Mapped[bytes] = mapped_column(LargeBinary)
+    proposed_by: Mapped[str]
+    proposed_at: Mapped[Instant]
+    expires_at: Mapped[Instant]
+    decided_by: Mapped[str | None]
+    decided_at: Mapped[Instant | None]
+    decision_reason: Mapped[bytes | None] = mapped_column(LargeBinary)
+    failure: Mapped[dict[str, Any] | None]
+    event_id: Mapped[UUID | None]
+    product_version: Mapped[int | None]
 
 
 class BusinessDayRow(Base):

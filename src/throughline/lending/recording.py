@@ -130,6 +130,7 @@ def open_loan(session: Session, new: NewLoan, *, now: datetime) -> UUID:
     product = product_in_force(session, new.product_code, new.agreed_on)
     if product.currency != new.currency:
         raise Invalid(N_("The product lends another currency"))
+    product.check_charges(new.agreed_charges)
     start_business_day(session, now=now)
     terms = product.terms(
         principal_minor=new.principal_minor,

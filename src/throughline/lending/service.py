@@ -34,6 +34,22 @@ from throughline.lending.products import (
     products,
 )
 from throughline.lending.progress import cob_failures, cob_runs
+from throughline.lending.proposals import (
+    Proposal,
+    ProposalUnknown,
+    approve,
+    approvers,
+    needs_second,
+    products_need_second,
+    proposal,
+    proposal_days,
+    proposal_what_if,
+    proposals,
+    propose_event,
+    propose_product,
+    refuse,
+    withdraw,
+)
 from throughline.lending.protection import (
     CaseUnknown,
     LoanClosed,
@@ -55,6 +71,7 @@ from throughline.lending.recording import (
     open_loan,
     record_event,
 )
+from throughline.lending.second_person import ProposalState
 from throughline.lending.statement import Statement
 from throughline.lending.statement_service import (
     StatementFile,
@@ -115,6 +132,9 @@ __all__ = [
     "Product",
     "ProductRefused",
     "ProductUnknown",
+    "Proposal",
+    "ProposalState",
+    "ProposalUnknown",
     "ReportView",
     "Statement",
     "StatementFile",
@@ -127,6 +147,8 @@ __all__ = [
     "WhatIfRefused",
     "agreed_charges",
     "apply_variations",
+    "approve",
+    "approvers",
     "business_date",
     "cob_failures",
     "cob_runs",
@@ -144,6 +166,7 @@ __all__ = [
     "loan_view",
     "loans",
     "loans_of",
+    "needs_second",
     "open_loan",
     "payment_key",
     "payoff",
@@ -153,10 +176,18 @@ __all__ = [
     "product_version",
     "product_versions",
     "products",
+    "products_need_second",
+    "proposal",
+    "proposal_days",
+    "proposal_what_if",
+    "proposals",
+    "propose_event",
+    "propose_product",
     "publish_product",
     "read_format",
     "read_locale",
     "record_event",
+    "refuse",
     "report_view",
     "reversal_key",
     "revoke_variations",
@@ -167,5 +198,6 @@ __all__ = [
     "statement_file",
     "transaction_rows",
     "what_if",
+    "withdraw",
     "write_imports",
 ]

@@ -21,6 +21,7 @@ SECTIONS = (
     ("/console/borrowers", "parties:read", N_("Borrowers")),
     ("/console/applications", "origination:read", N_("Applications")),
     ("/console/loans", "lending:read", N_("Loans")),
+    ("/console/proposals", "lending:read", N_("Second person")),
     ("/console/payments", "payments:read", N_("Payments")),
     ("/console/messages", "messaging:read", N_("Messages")),
     ("/console/ledger", "ledger:read", N_("Ledger")),

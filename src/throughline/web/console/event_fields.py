@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from throughline.kernel.i18n import N_
 from throughline.kernel.money import to_minor
-from throughline.lending.event_bodies import EventBody
+from throughline.lending.event_bodies import read_event_body
 from throughline.lending.history import AppliesTo, Calculation, ChargeKind, EventType
 from throughline.lending.terms import FutureInstallments, PeriodUnit
 
@@ -96,7 +96,6 @@ _OWN_NAMES = {
     "unit": "repay_unit",
     "repay_every": "repay_count",
 }
-_ADAPTER: TypeAdapter[Any] = TypeAdapter(EventBody)
 WRONG = N_("This is missing, or not what is asked for here")
 
 
@@ -143,7 +142,7 @@ def read_body(kind: EventType, form: Mapping[str, str], currency: str) -> Any:
     if kind is EventType.RE_AGE:
         body |= _frequency(form)
     try:
-        return _ADAPTER.validate_python(body)
+        return read_event_body(body)
     except ValidationError as error:
         path = [str(part) for part in error.errors()[0]["loc"]]
         raise WrongField(form_field(path[-1] if path else "type")) from None

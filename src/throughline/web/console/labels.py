@@ -101,6 +101,7 @@ _MONEY = {
     "delinquency_resume": N_("days of delay count again"),
     "end_variations": N_("end of the protection"),
     "revoke_variations": N_("protection taken back"),
+    "product_publish": N_("version of a product"),
     "out": N_("paid out"),
     "in": N_("collected"),
     "waiting": N_("waits for a rail"),

@@ -9,8 +9,10 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
 from throughline.continuity import service as continuity
+from throughline.kernel import clock
 from throughline.kernel.http import Caller, PageParams, Reading, locale_of, paged
 from throughline.lending import service as lending
+from throughline.lending.second_person import ProposalState
 from throughline.lending.state import LoanStatus
 from throughline.web import statements, texts
 from throughline.web.console import changes, figures, finding, loan_journal
@@ -21,6 +23,7 @@ router = APIRouter(route_class=ConsoleRoute)
 Reader = Annotated[Caller, Depends(staff_with("lending:read", "parties:read"))]
 
 EVENTS = 50
+WAITING = 10
 
 
 @router.get("/console/loans")
@@ -73,6 +76,10 @@ def loan_page(
         names=masked_names(session, {loan.borrower_id}),
         events=shown,
         effects=effects,
+        seconds=lending.approvers(session, [row.id for row in shown]),
+        waiting=lending.proposals(
+            session, state=ProposalState.WAITING, loan_id=loan_id, limit=WAITING, now=clock.now()
+        ),
         said={
             key: changes.sentences(one, loan.currency, locale, lambda on: texts.show_day(on, locale))
             for key, one in effects.items()

@@ -15,6 +15,7 @@ from throughline.web.console import (
     loans,
     messages,
     payments,
+    proposals,
     what_if,
 )
 
@@ -27,6 +28,7 @@ for part in (
     applications,
     loans,
     what_if,
+    proposals,
     payments,
     messages,
     ledger,

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import HTMLResponse
 from sqlalchemy.orm import Session
 
 from throughline.kernel import clock
@@ -17,6 +17,7 @@ from throughline.kernel.i18n import N_
 from throughline.lending import service as lending
 from throughline.lending.event_bodies import body_field, new_event
 from throughline.lending.history import PLAN_CHANGES, REVERSIBLE, EventType
+from throughline.lending.second_person import ReasonMissing
 from throughline.lending.what_if import quote_of
 from throughline.web import forms
 from throughline.web.console import event_fields
@@ -54,42 +55,62 @@ def choose(
 def try_event(request: Request, loan_id: UUID, session: Reading, caller: Reader, form: Form) -> HTMLResponse:
     """Before and after, side by side, and the entries; nothing is written."""
     del caller
-    kind = _kind(form)
-    loan = lending.loan_view(session, loan_id)
-    try:
-        body = read_body(kind, form, loan.currency)
-    except WrongField as wrong:
-        return _page(request, session, loan_id, kind, form, wrong=wrong.field, problem=wrong.problem)
-    try:
-        found = lending.what_if(
-            session, loan_id, [new_event(body, key="what-if", actor="what-if")], now=clock.now()
-        )
-    except (lending.EventRefused, lending.ChargeNotAgreed) as error:
-        field = form_field(body_field(body, str(error.params.get("field", ""))))
-        said = forms.explain(request, error)
-        return _page(request, session, loan_id, kind, form, wrong=field, said=said)
-    return _page(request, session, loan_id, kind, form, found=found)
+    return _tried(request, session, loan_id, form)
 
 
 @router.post("/console/loans/{loan_id}/events")
-def record(request: Request, loan_id: UUID, caller: Recorder, form: Form) -> RedirectResponse:
-    """Record what was tried; only with the box ticked, and once for the form."""
+def record(request: Request, loan_id: UUID, session: Reading, caller: Recorder, form: Form) -> Response:
+    """Record what was tried, or propose it where a second person must approve; only with the box ticked, and
+    once for the form."""
     if form.get("confirm") != "yes":
         raise NotConfirmed
-    kind = _kind(form)
+    kind, actor = _kind(form), f"staff:{caller.id}"
 
-    def verb(session: Session) -> str:
-        loan = lending.loan_view(session, loan_id)
+    def verb(inner: Session) -> str:
+        loan = lending.loan_view(inner, loan_id)
         try:
             body = read_body(kind, form, loan.currency)
         except WrongField:
             raise Invalid(event_fields.WRONG) from None
         key = f"console:{caller.id}:{form.get('idempotency_key', '') or forms.fresh_key()}"
-        new = new_event(body, key=key[:300], actor=f"staff:{caller.id}")
-        lending.record_event(session, loan_id, new, now=clock.now())
+        new = new_event(body, key=key[:300], actor=actor)
+        if lending.needs_second(new):
+            reason = form.get("reason", "")
+            made = lending.propose_event(inner, loan_id, body, reason, by=actor, now=clock.now())
+            return f"/console/proposals/{made.id}"
+        lending.record_event(inner, loan_id, new, now=clock.now())
         return f"/console/loans/{loan_id}#events"
 
-    return forms.once(request, caller, form, verb)
+    try:
+        return forms.once(request, caller, form, verb)
+    except ReasonMissing as error:
+        return _tried(request, session, loan_id, form, wrong="reason", said=forms.explain(request, error))
+
+
+def _tried(
+    request: Request,
+    session: Session,
+    loan_id: UUID,
+    form: Mapping[str, str],
+    *,
+    wrong: str | None = None,
+    said: str | None = None,
+) -> HTMLResponse:
+    """The page with what the event would do, or with what is wrong with it."""
+    kind = _kind(form)
+    loan = lending.loan_view(session, loan_id)
+    try:
+        body = read_body(kind, form, loan.currency)
+    except WrongField as error:
+        return _page(request, session, loan_id, kind, form, wrong=error.field, problem=error.problem)
+    new = new_event(body, key="what-if", actor="what-if")
+    try:
+        found = lending.what_if(session, loan_id, [new], now=clock.now())
+    except (lending.EventRefused, lending.ChargeNotAgreed) as error:
+        field = form_field(body_field(body, str(error.params.get("field", ""))))
+        return _page(request, session, loan_id, kind, form, wrong=field, said=forms.explain(request, error))
+    two = lending.needs_second(new)
+    return _page(request, session, loan_id, kind, form, wrong=wrong, said=said, found=found, two=two)
 
 
 def _kind(form: Mapping[str, str]) -> EventType:
@@ -116,6 +137,7 @@ def _page(
     problem: str | None = None,
     said: str | None = None,
     found: lending.WhatIf | None = None,
+    two: bool = False,
 ) -> HTMLResponse:
     loan = lending.loan_view(session, loan_id)
     rows = lending.event_rows(session, loan_id, limit=RECENT) if "target" in FIELDS[kind] else []
@@ -140,4 +162,6 @@ def _page(
         said=said,
         found=found,
         quotes=quotes,
+        two=two,
+        proposal_days=lending.proposal_days(),
     )

@@ -125,7 +125,18 @@ ACCOUNT = {
 
 DIRECTION = {"out": N_("money out"), "in": N_("money in")}
 
+# What became of a proposal.
+PROPOSAL = {
+    "waiting": N_("waits for a second person"),
+    "approved": N_("approved and recorded"),
+    "refused": N_("refused"),
+    "withdrawn": N_("taken back by the proposer"),
+    "expired": N_("waited too long"),
+    "failed": N_("approved, but could not be recorded"),
+}
+
 GATE = {
+    "product_publish": N_("Version of a product"),
     "decision": N_("Credit decision"),
     "offer": N_("Offer"),
     "pre_sign": N_("Before signing"),
@@ -164,5 +175,6 @@ SUBJECTS = {
     "detail": DETAIL,
     "account": ACCOUNT,
     "gate": GATE,
+    "proposal": PROPOSAL,
     "direction": DIRECTION,
 }
