@@ -62,7 +62,7 @@ def wish(borrower: Borrower, **changes: Any) -> NewIntent:
         "purpose": "service_continuity",
         "klass": "continuity",
         "template": "outage_protection_granted",
-        "params": {"due_date": "2026-11-30", "first_day": "2026-11-28", "last_day": ""},
+        "params": {"due_date": "2019-10-30", "first_day": "2019-10-28", "last_day": ""},
         "deadline": clock.now() + timedelta(days=7),
         "subject": "loan:1",
     }

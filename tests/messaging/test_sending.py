@@ -252,8 +252,8 @@ def test_reading_it_in_the_inbox_calls_off_what_was_not_sent(
     with database.transaction() as session:
         [message] = service.inbox(session, borrower.id, after=None, limit=10)
         assert message.subject["en"] == "Your payment is protected while your phone line is off"
-        assert "2026年11月30日" in message.body["zh-CN"]
-        assert "30 November 2026" in message.body["en"]
+        assert "2019年10月30日" in message.body["zh-CN"]
+        assert "30 October 2019" in message.body["en"]
         assert "until ." not in message.body["en"]  # a line without its date is left out
         read = service.mark_read(session, borrower.id, message.id, now=clock.now())
         assert read.read_at is not None
