@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from throughline.identity import roles
@@ -20,6 +19,7 @@ from throughline.kernel.errors import Invalid, Unauthenticated
 from throughline.kernel.http import Caller
 from throughline.kernel.i18n import N_
 from throughline.kernel.ids import new_id
+from throughline.kernel.statement import Statement
 
 MAX_LIFE = timedelta(days=365)
 _FORM = re.compile(r"^tl_([0-9a-f]{32})_([A-Za-z0-9_-]{43})$")
@@ -73,9 +73,7 @@ def create_api_key(
     return NewApiKey(key_id, f"tl_{key_id.hex}_{secret}")
 
 
-_KEY = select(ApiKey.id, ApiKey.secret_hash, ApiKey.scopes, ApiKey.ends_at, ApiKey.revoked_at).where(
-    ApiKey.id == bindparam("id")
-)
+_KEY = Statement("SELECT id, secret_hash, scopes, ends_at, revoked_at FROM identity_api_key WHERE id = $1")
 
 
 def api_key_caller(session: Session, authorization: str, *, now: datetime) -> Caller:
@@ -84,13 +82,16 @@ def api_key_caller(session: Session, authorization: str, *, now: datetime) -> Ca
     form = _FORM.match(value.strip()) if scheme.lower() == "bearer" else None
     if form is None:
         raise ApiKeyRefused
-    row = session.execute(_KEY, {"id": UUID(hex=form[1])}).one_or_none()
+    found = _KEY.rows(session, UUID(hex=form[1]))
+    if not found:
+        raise ApiKeyRefused
+    key_id, secret_hash, scopes, ends_at, revoked_at = found[0]
     # Hashes of random secrets: comparing them in constant time costs nothing and ends the discussion.
-    if row is None or not hmac.compare_digest(row.secret_hash, _hash(form[2])):
+    if not hmac.compare_digest(secret_hash, _hash(form[2])):
         raise ApiKeyRefused
-    if row.revoked_at is not None or row.ends_at <= now:
+    if revoked_at is not None or ends_at <= now:
         raise ApiKeyRefused
-    return Caller("service", row.id, None, frozenset(row.scopes))
+    return Caller("service", key_id, None, frozenset(scopes))
 
 
 def revoke_api_key(session: Session, key_id: UUID, *, now: datetime) -> None:

@@ -17,13 +17,14 @@ from uuid import UUID
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import LargeBinary, bindparam, select
+from sqlalchemy import LargeBinary
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from throughline.kernel.clock import real_now
 from throughline.kernel.db import Base, Instant
 from throughline.kernel.keyring import key_ring
+from throughline.kernel.statement import Statement
 
 LENDER_ID = UUID(int=0)  # owner of what belongs to the lender itself: webhook secrets, its own records
 _SUITE = b"A"  # AES-256-GCM / SHA-256; identity.md also names S (SM4-GCM / SM3)
@@ -47,9 +48,7 @@ class DataKey(Base):
     destroyed_at: Mapped[Instant | None]
 
 
-_KEYS = select(DataKey.owner_id, DataKey.kek_id, DataKey.wrapped).where(
-    DataKey.owner_id.in_((bindparam("owner"), LENDER_ID))
-)
+_KEYS = Statement("SELECT owner_id, kek_id, wrapped FROM kernel_data_key WHERE owner_id IN ($1, $2)")
 
 
 def seal(session: Session, owner_id: UUID, place: str, plaintext: str) -> bytes:
@@ -131,12 +130,8 @@ def _data_key(session: Session, owner_id: UUID, *, create: bool) -> bytes:
     if owner_id in opened:
         return opened[owner_id]
     # The lender's key comes along: what a request is answered is sealed with it, whoever the request is about.
-    found = {row.owner_id: row for row in session.execute(_KEYS, {"owner": owner_id})}
-    row = found.get(owner_id)
-    lenders = found.get(LENDER_ID)
-    if lenders is not None and lenders.wrapped is not None and LENDER_ID not in opened:
-        opened[LENDER_ID] = _unwrap(LENDER_ID, lenders.kek_id, lenders.wrapped)
-    if row is None and create:
+    found = _stored(session, owner_id)
+    if owner_id not in found and create:
         fresh = AESGCM.generate_key(256)
         kek_id, wrapped = _wrap(owner_id, fresh)
         session.execute(
@@ -145,13 +140,21 @@ def _data_key(session: Session, owner_id: UUID, *, create: bool) -> bytes:
             .on_conflict_do_nothing()
         )
         # Another transaction may have been first; what the table holds is the key.
-        row = session.execute(_KEYS.where(DataKey.owner_id == owner_id), {"owner": owner_id}).one()
-    if row is None:
+        found = _stored(session, owner_id)
+    for owner, (kek_id, known) in found.items():
+        if known is not None and owner not in opened:
+            opened[owner] = _unwrap(owner, kek_id, known)
+    if owner_id not in found:
         raise SealBroken("no data key for this owner")
-    if row.wrapped is None:
+    if owner_id not in opened:
         raise SealBroken("the owner's data was erased")
-    opened[owner_id] = _unwrap(owner_id, row.kek_id, row.wrapped)
     return opened[owner_id]
+
+
+def _stored(session: Session, owner_id: UUID) -> dict[UUID, tuple[str, bytes | None]]:
+    """The wrapped keys of an owner and of the lender, as far as there are any."""
+    found = _KEYS.rows(session, owner_id, LENDER_ID)
+    return {owner: (kek_id, wrapped) for owner, kek_id, wrapped in found}
 
 
 def _wrap(owner_id: UUID, data_key: bytes) -> tuple[str, bytes]:

@@ -24,6 +24,7 @@ from sqlalchemy.orm import DeclarativeBase, Session, mapped_column
 
 from throughline.kernel.ids import new_id
 from throughline.kernel.logging import get_logger
+from throughline.kernel.pool import ask_before_use
 from throughline.kernel.settings import settings
 
 T = TypeVar("T")
@@ -89,13 +90,13 @@ class Database:
             pool_size=pool_size,
             max_overflow=2,
             pool_timeout=10,
-            pool_pre_ping=True,
             connect_args={
                 "application_name": f"{role}:{os.getpid()}",
                 "options": f"{options} -c timezone=UTC",
                 "connect_timeout": 10,
             },
         )
+        ask_before_use(self.engine)
         self._statements = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @contextmanager

@@ -15,8 +15,7 @@ from datetime import timedelta
 from typing import Any
 
 import rfc8785
-from sqlalchemy import Index, LargeBinary, Table, bindparam, delete, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Index, LargeBinary, delete
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from throughline.kernel import clock
@@ -25,6 +24,7 @@ from throughline.kernel.db import Base, Instant, database
 from throughline.kernel.errors import Invalid
 from throughline.kernel.i18n import N_
 from throughline.kernel.jobs import periodic
+from throughline.kernel.statement import Statement
 
 KEEP = timedelta(days=90)
 
@@ -81,38 +81,30 @@ def once(
     Raises `KeyReused` when the key came with another request before. A verb that raises leaves nothing,
     so the same key may be tried again.
     """
-    place, mine = f"kernel_idempotency|{scope}|{key}", {"of_scope": scope, "of_key": key}
-    new = {**mine, "request_hash": fingerprint, "for_ever": for_ever, "created_at": clock.real_now()}
-    if session.execute(_CLAIM, new).first() is None:
-        known = session.execute(_KNOWN, mine).one()
-        if known.request_hash != fingerprint:
+    place = f"kernel_idempotency|{scope}|{key}"
+    if not _CLAIM.rows(session, scope, key, fingerprint, for_ever, clock.real_now()):
+        known_hash, status, sealed = _KNOWN.rows(session, scope, key)[0]
+        if known_hash != fingerprint:
             raise KeyReused
-        return Answer(
-            known.status, json.loads(open_sealed(session, LENDER_ID, place, known.body)), repeated=True
-        )
+        body = json.loads(open_sealed(session, LENDER_ID, place, sealed))
+        return Answer(status, body, repeated=True)
     answer = verb(session)
-    body = seal(session, LENDER_ID, place, json.dumps(answer.body))
-    session.connection().execute(_ANSWER, {**mine, "status": answer.status, "body": body})
+    sealed = seal(session, LENDER_ID, place, json.dumps(answer.body))
+    session.flush()
+    _ANSWER.rows(session, scope, key, answer.status, sealed)
     return answer
 
 
-# Built once: they are part of every writing request.
-_TABLE: Table = IdempotencyRecord.metadata.tables[IdempotencyRecord.__tablename__]
-_MINE = (_TABLE.c.scope == bindparam("of_scope")) & (_TABLE.c.key == bindparam("of_key"))
-_CLAIM = (
-    insert(_TABLE)
-    .values(
-        scope=bindparam("of_scope"),
-        key=bindparam("of_key"),
-        request_hash=bindparam("request_hash"),
-        for_ever=bindparam("for_ever"),
-        created_at=bindparam("created_at"),
-    )
-    .on_conflict_do_nothing()
-    .returning(_TABLE.c.key)
+_CLAIM = Statement(
+    """
+    INSERT INTO kernel_idempotency (scope, key, request_hash, for_ever, created_at) VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT DO NOTHING RETURNING true
+    """
 )
-_KNOWN = select(_TABLE.c.request_hash, _TABLE.c.status, _TABLE.c.body).where(_MINE)
-_ANSWER = update(_TABLE).where(_MINE).values(status=bindparam("status"), body=bindparam("body"))
+_KNOWN = Statement("SELECT request_hash, status, body FROM kernel_idempotency WHERE scope = $1 AND key = $2")
+_ANSWER = Statement(
+    "UPDATE kernel_idempotency SET status = $3, body = $4 WHERE scope = $1 AND key = $2 RETURNING true"
+)
 
 
 @periodic("23 3 * * *", "kernel.forget_idempotency")

@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from throughline.kernel.errors import Conflict
 from throughline.kernel.i18n import N_
 from throughline.kernel.logging import get_logger
+from throughline.kernel.statement import Statement
 from throughline.ledger.models import DaySummary, JournalEntry, JournalLine, LateEntry, LedgerDay, Mismatch
 
 log = get_logger(__name__)
@@ -46,14 +47,14 @@ class DaySums:
     credit_minor: int
 
 
-_STATE = text("SELECT ledger_day_state(:day)")
+_STATE = Statement("SELECT ledger_day_state($1)")
 
 
 def refuse_locked(session: Session, posting_dates: Iterable[date]) -> set[date]:
     """Raise PeriodLocked for a date that is locked; returns the dates that are over, on which entries are late."""
     late = set()
     for day in set(posting_dates):
-        found = session.execute(_STATE, {"day": day}).scalar_one()
+        found = _STATE.rows(session, day)[0][0]
         if found == "locked":
             raise PeriodLocked(N_("%(day)s is locked"), day=day.isoformat())
         if found == "late":

@@ -7,59 +7,61 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, bindparam, func, select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from throughline.kernel.errors import NotFound
 from throughline.kernel.i18n import N_
+from throughline.kernel.statement import Statement
 from throughline.lending.accrual import Accrued
 from throughline.lending.business_day import ONLY, first_business_date
 from throughline.lending.event_json import details_of
 from throughline.lending.history import EventType, LoanEvent
-from throughline.lending.models import BusinessDayRow, DelinquencyRow, InstallmentRow, LoanEventRow, LoanRow
+from throughline.lending.models import LoanEventRow, LoanRow
 from throughline.lending.reading_json import Node
 from throughline.lending.replay import Walk
 from throughline.lending.state import LoanState
 from throughline.lending.terms import LoanTerms
 from throughline.lending.terms_json import read_terms
 
-EventRow = LoanEventRow | Row[*tuple[Any, ...]]  # an event as the session keeps it, or only read
+
+class RecordedEvent(NamedTuple):
+    """An event as it is stored, only read."""
+
+    id: UUID
+    seq: int
+    type: str
+    value_date: date
+    amount_minor: int | None
+    target: UUID | None
+    case_id: UUID | None
+    payload: dict[str, Any]
+    idempotency_key: str
+    request_hash: bytes
+    record_id: UUID | None
 
 
-def _of_loan(model: type[LoanEventRow | InstallmentRow | DelinquencyRow]) -> ColumnElement[bool]:
-    return (model.borrower_id == bindparam("borrower_id")) & (model.loan_id == bindparam("loan_id"))
-
-
-# Columns instead of mapped objects, one statement, built once: every verb reads all this of its loan.
-_AROUND = select(
-    select(BusinessDayRow.open_day).where(BusinessDayRow.id == ONLY).scalar_subquery().label("open_day"),
-    select(func.count())
-    .select_from(InstallmentRow)
-    .where(_of_loan(InstallmentRow))
-    .scalar_subquery()
-    .label("kept_installments"),
-    select(DelinquencyRow.range).where(_of_loan(DelinquencyRow)).scalar_subquery().label("kept_range"),
-).subquery("around")
-_EVENT = (
-    LoanEventRow.id,
-    LoanEventRow.seq,
-    LoanEventRow.type,
-    LoanEventRow.value_date,
-    LoanEventRow.amount_minor,
-    LoanEventRow.target,
-    LoanEventRow.case_id,
-    LoanEventRow.payload,
-    LoanEventRow.idempotency_key,
-    LoanEventRow.request_hash,
-    LoanEventRow.record_id,
+EventRow = LoanEventRow | RecordedEvent  # as the session keeps it, or only read
+_EVENT = ", ".join(f"e.{name}" for name in RecordedEvent._fields)
+# One statement for all that every verb reads of its loan; the row of a loan without events is empty.
+_EVENTS = Statement(
+    f"""
+    SELECT (SELECT open_day FROM lending_business_day WHERE id = {ONLY}),
+      (SELECT count(*) FROM lending_installment WHERE borrower_id = $1 AND loan_id = $2),
+      (SELECT range FROM lending_delinquency WHERE borrower_id = $1 AND loan_id = $2),
+      {_EVENT}
+    FROM (SELECT 1) AS always LEFT JOIN lending_event e ON e.borrower_id = $1 AND e.loan_id = $2
+    ORDER BY e.seq
+    """
 )
-_EVENTS = (
-    select(*_AROUND.c, *_EVENT)
-    .select_from(_AROUND.outerjoin(LoanEventRow, _of_loan(LoanEventRow)))
-    .order_by(LoanEventRow.seq)
+_EVENTS_OF_MANY = Statement(
+    f"""
+    SELECT e.loan_id, {_EVENT} FROM lending_event e WHERE e.borrower_id = ANY ($1) AND e.loan_id = ANY ($2)
+    ORDER BY e.loan_id, e.seq
+    """
 )
 _LOAN = select(LoanRow).where(LoanRow.id == bindparam("loan_id"))
 _LOCKED = _LOAN.with_for_update().execution_options(populate_existing=True)
@@ -163,14 +165,14 @@ def read_loan(session: Session, loan_id: UUID, *, borrower_id: UUID | None = Non
 
 
 def _file(session: Session, row: LoanRow) -> LoanFile:
-    found = session.execute(_EVENTS, {"borrower_id": row.borrower_id, "loan_id": row.id}).all()
-    around = found[0]
-    events = found if around.id is not None else []
+    found = _EVENTS.rows(session, row.borrower_id, row.id)
+    open_day, kept_installments, kept_range, first, *_ = found[0]
+    events = [RecordedEvent._make(one[3:]) for one in found] if first is not None else []
     return LoanFile(
         row,
         terms_of(row),
-        around.open_day or first_business_date(),
-        Kept(around.kept_installments, around.kept_range),
+        open_day or first_business_date(),
+        Kept(kept_installments, kept_range),
         [event_of(event) for event in events],
         {event.idempotency_key: event for event in events},
     )
@@ -179,16 +181,9 @@ def _file(session: Session, row: LoanRow) -> LoanFile:
 def events_of(session: Session, rows: Sequence[LoanRow]) -> dict[UUID, list[LoanEvent]]:
     """The events of many loans in the order of recording, by loan: one statement for all, for batch work."""
     found: dict[UUID, list[LoanEvent]] = {row.id: [] for row in rows}
-    events = session.execute(
-        select(LoanEventRow.loan_id, *_EVENT)
-        .where(
-            LoanEventRow.borrower_id.in_([row.borrower_id for row in rows]),
-            LoanEventRow.loan_id.in_(list(found)),
-        )
-        .order_by(LoanEventRow.loan_id, LoanEventRow.seq)
-    )
-    for event in events:
-        found[event.loan_id].append(event_of(event))
+    events = _EVENTS_OF_MANY.rows(session, [row.borrower_id for row in rows], list(found))
+    for loan_id, *event in events:
+        found[loan_id].append(event_of(RecordedEvent._make(event)))
     return found
 
 

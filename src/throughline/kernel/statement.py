@@ -1,0 +1,40 @@
+"""Statements of the verbs that run most, sent by the driver itself.
+
+What SQLAlchemy does around a statement (cache key, context, description of the result) costs more CPU than
+a small statement takes in the database. They run in the session's own transaction all the same, and what
+goes wrong comes as the error that the session would have raised.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+Rows = list[tuple[Any, ...]]
+
+
+class Statement:
+    """One SQL statement with places `$1`, `$2`, …; `rows` gives its result as plain tuples."""
+
+    __slots__ = ("_sql",)
+
+    def __init__(self, sql: str) -> None:
+        self._sql = sql
+
+    def rows(self, session: Session, *values: Any) -> Rows:
+        """Run it in the session's transaction. What the session holds unflushed is not written first."""
+        connection = session.connection()
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, psycopg.Connection)  # noqa: S101 - the one driver there is
+        try:
+            return psycopg.RawCursor(driver).execute(self._sql, values).fetchall()
+        except psycopg.Error as error:
+            lost = driver.closed or driver.broken
+            if lost:
+                connection.invalidate(error)  # the pool shall not hand it out again
+            raise DBAPIError.instance(
+                self._sql, None, error, psycopg.Error, connection_invalidated=lost, dialect=connection.dialect
+            ) from error
