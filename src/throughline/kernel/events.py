@@ -159,7 +159,7 @@ _EVENTS = Part(
                 WHERE k.aggregate_id = e.aggregate_id AND k.aggregate_type = e.aggregate_type), 0)
         + row_number() OVER (PARTITION BY e.aggregate_type, e.aggregate_id ORDER BY e.nr),
       e.borrower_id, e.type, e.payload, e.trace, e.recorded_at
-    FROM ROWS FROM (jsonb_to_recordset(CAST(:kernel_event AS jsonb)) AS (id uuid, aggregate_type text,
+    FROM ROWS FROM (jsonb_to_recordset(CAST({rows} AS jsonb)) AS (id uuid, aggregate_type text,
         aggregate_id uuid, borrower_id uuid, type text, payload jsonb, trace text, recorded_at timestamptz))
       WITH ORDINALITY AS e(id, aggregate_type, aggregate_id, borrower_id, type, payload, trace, recorded_at, nr)
     RETURNING 1

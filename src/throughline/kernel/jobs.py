@@ -214,13 +214,13 @@ def _documents(jobs: Sequence[NewJob]) -> list[dict[str, Any]]:
 _DEFERRED = """
     unnest(procrastinate_defer_jobs_v1(ARRAY(
       SELECT ROW(j.queue_name, j.task_name, j.priority, j.lock, NULL, j.args, j.scheduled_at)::procrastinate_job_to_defer_v1
-      FROM ROWS FROM (jsonb_to_recordset(CAST(:jobs AS jsonb)) AS (queue_name varchar, task_name varchar, priority int,
+      FROM ROWS FROM (jsonb_to_recordset(CAST({rows} AS jsonb)) AS (queue_name varchar, task_name varchar, priority int,
            lock text, args jsonb, scheduled_at timestamptz)) WITH ORDINALITY
            AS j(queue_name, task_name, priority, lock, args, scheduled_at, nr)
       ORDER BY j.nr)))
 """
-_DEFER = text(f"SELECT {_DEFERRED}")
-_JOBS = Part("jobs", f"SELECT {_DEFERRED}")
+_DEFER = text("SELECT " + _DEFERRED.replace("{rows}", ":jobs"))
+_JOBS = Part("jobs", "SELECT " + _DEFERRED)
 
 
 class Timer(Base):

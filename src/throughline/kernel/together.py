@@ -17,16 +17,18 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Table, TextClause, text
+from pydantic_core import PydanticSerializationError, to_json
+from sqlalchemy import Table
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
 
 from throughline.kernel.db import Base
+from throughline.kernel.statement import Statement
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part of the statement. `sql` reads its rows from `:name`, a JSON array, and says RETURNING."""
+    """One part of the statement. `sql` reads its rows, a JSON array, from `{rows}` and says RETURNING."""
 
     name: str
     sql: str
@@ -37,6 +39,14 @@ class Together:
 
     def __init__(self) -> None:
         self._rows: dict[Part, list[Mapping[str, Any] | Base]] = {}
+
+    def new(self, model: type[Base], **values: Any) -> None:
+        """A new row of a table from the values of all its columns, without an object for it."""
+        self.put(_insert(model), _whole(model, values))
+
+    def replace(self, model: type[Base], **values: Any) -> None:
+        """As `new`, or in the place of the row with its primary key."""
+        self.put(_upsert(model), _whole(model, values))
 
     def add(self, row: Base) -> None:
         """A new row, with all its columns set; it may still be changed until `write`.
@@ -68,18 +78,20 @@ class Together:
         if not self._rows:
             return
         session.flush()
-        parts = tuple(self._rows)
-        document = {part.name: _json([_values(row) for row in rows]) for part, rows in self._rows.items()}
-        self._rows = {}
-        session.execute(_statement(parts), document)
+        gathered, self._rows = self._rows, {}
+        documents = [_json([_values(row) for row in rows]) for rows in gathered.values()]
+        _statement(tuple(gathered)).rows(session, *documents)
 
 
 @lru_cache(maxsize=256)
-def _statement(parts: tuple[Part, ...]) -> TextClause:
+def _statement(parts: tuple[Part, ...]) -> Statement:
     # A part that only calls a function runs because it is counted; the others would run by themselves.
-    return text(
+    return Statement(
         "WITH "
-        + ",\n".join(f"{part.name} AS ({part.sql})" for part in parts)
+        + ",\n".join(
+            f"{part.name} AS ({part.sql.replace('{rows}', f'${place}')})"
+            for place, part in enumerate(parts, 1)
+        )
         + "\nSELECT "
         + ", ".join(f"(SELECT count(*) FROM {part.name})" for part in parts)
     )
@@ -104,7 +116,7 @@ def _upsert(model: type[Base]) -> Part:
 def _inserting(model: type[Base]) -> str:
     table = _table(model)
     names = ", ".join(column.name for column in table.columns)
-    return f"INSERT INTO {table.name} ({names}) SELECT {names} FROM jsonb_populate_recordset(NULL::{table.name}, CAST(:{table.name} AS jsonb))"
+    return f"INSERT INTO {table.name} ({names}) SELECT {names} FROM jsonb_populate_recordset(NULL::{table.name}, CAST({{rows}} AS jsonb))"
 
 
 @lru_cache(maxsize=256)
@@ -113,7 +125,7 @@ def _update(model: type[Base], names: tuple[str, ...]) -> Part:
     sets = ", ".join(f"{name} = n.{name}" for name in names)
     found = " AND ".join(f"t.{column.name} = n.{column.name}" for column in table.primary_key)
     # One record, not a set: the planner takes a set for a hundred rows and might read the whole table.
-    sql = f"UPDATE {table.name} AS t SET {sets} FROM jsonb_populate_record(NULL::{table.name}, CAST(:{table.name}_changed AS jsonb) -> 0) AS n WHERE {found} RETURNING 1"
+    sql = f"UPDATE {table.name} AS t SET {sets} FROM jsonb_populate_record(NULL::{table.name}, CAST({{rows}} AS jsonb) -> 0) AS n WHERE {found} RETURNING 1"
     return Part(f"{table.name}_changed", sql)
 
 
@@ -128,12 +140,22 @@ def _names(model: type[Base]) -> tuple[str, ...]:
     return tuple(column.name for column in _table(model).columns)
 
 
+def _whole(model: type[Base], values: dict[str, Any]) -> dict[str, Any]:
+    if values.keys() != set(_names(model)):
+        raise TypeError(f"{model.__name__}: not its columns: {sorted(values.keys() ^ set(_names(model)))}")
+    return values
+
+
 def _values(row: Mapping[str, Any] | Base) -> Mapping[str, Any]:
-    return {name: getattr(row, name) for name in _names(type(row))} if isinstance(row, Base) else row
+    values = {name: getattr(row, name) for name in _names(type(row))} if isinstance(row, Base) else row
+    return {name: _plain(one) if type(one) is bytes else one for name, one in values.items()}
 
 
 def _json(rows: list[Mapping[str, Any]]) -> str:
-    return json.dumps(rows, default=_plain, ensure_ascii=False)
+    try:
+        return to_json(rows).decode()
+    except PydanticSerializationError:
+        return json.dumps(rows, default=_plain, ensure_ascii=False)  # slower, and says what it does not take
 
 
 def _plain(value: Any) -> str:

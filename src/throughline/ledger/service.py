@@ -147,22 +147,21 @@ def post_together(into: Together, session: Session, drafts: Sequence[EntryDraft]
     late = refuse_locked(session, (draft.posting_date for draft in drafts))
     for draft in drafts:
         owner, entry_id = draft.borrower_id, new_id()
-        into.add(
-            JournalEntry(
-                borrower_id=owner,
-                id=entry_id,
-                key=draft.key,
-                source=draft.source,
-                value_date=draft.value_date,
-                posting_date=draft.posting_date,
-                currency=draft.currency,
-                recorded_at=now,
-            )
+        into.new(
+            JournalEntry,
+            borrower_id=owner,
+            id=entry_id,
+            key=draft.key,
+            source=draft.source,
+            value_date=draft.value_date,
+            posting_date=draft.posting_date,
+            currency=draft.currency,
+            recorded_at=now,
         )
         for line in _line_values(draft, entry_id):
-            into.add(JournalLine(**line))
+            into.new(JournalLine, **line)
         if draft.posting_date in late:
-            into.add(LateEntry(borrower_id=owner, entry_id=entry_id, posting_date=draft.posting_date))
+            into.new(LateEntry, borrower_id=owner, entry_id=entry_id, posting_date=draft.posting_date)
 
 
 def post_new_entries(session: Session, drafts: Sequence[EntryDraft], *, now: datetime) -> None:

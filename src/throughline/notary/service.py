@@ -100,28 +100,34 @@ def commit(
     content = records.plain({"schema": 1, "at": now, **record, "kind": kind})
     salt = secrets.token_bytes(records.SALT_BYTES)
     entry = records.leaf_entry(content, salt)
-    row = Record(id=new_id(), borrower_id=borrower_id, kind=kind, recorded_at=now, erased_at=None)
-    row.body = seal(session, borrower_id, _place(row.id, "body"), records.to_json(content))
-    row.salt = seal(session, borrower_id, _place(row.id, "salt"), salt.hex())
+    record_id = new_id()
     origin = log_origin(session)
     # The promise runs by the wall clock: whoever holds it does not know of a demo's time.
     terms = PromiseTerms(origin, entry, real_now().replace(microsecond=0) + PROMISED_WITHIN)
     text = terms.signed(promise_signer(origin))
     rows = Together() if into is None else into
-    rows.add(row)
-    rows.add(
-        QueueRow(
-            record_id=row.id,
-            borrower_id=borrower_id,
-            entry=entry,
-            promised_by=terms.promised_by,
-            promise=text,
-            leaf_index=None,
-        )
+    rows.new(
+        Record,
+        id=record_id,
+        borrower_id=borrower_id,
+        kind=kind,
+        recorded_at=now,
+        erased_at=None,
+        body=seal(session, borrower_id, _place(record_id, "body"), records.to_json(content)),
+        salt=seal(session, borrower_id, _place(record_id, "salt"), salt.hex()),
+    )
+    rows.new(
+        QueueRow,
+        record_id=record_id,
+        borrower_id=borrower_id,
+        entry=entry,
+        promised_by=terms.promised_by,
+        promise=text,
+        leaf_index=None,
     )
     if into is None:
         rows.write(session)
-    return Promise(row.id, entry, terms.promised_by, text)
+    return Promise(record_id, entry, terms.promised_by, text)
 
 
 def erase(session: Session, record_id: UUID, *, reason: str, now: datetime) -> Promise:
