@@ -51,6 +51,7 @@ _IN_ADVANCE_ORDER = _DUE_ORDER | {AllocationPreset.DUE_FIRST_IN_ADVANCE_PRINCIPA
 _DUE_FIRST = frozenset(
     {AllocationPreset.DUE_FIRST_IN_ADVANCE_PRINCIPAL, AllocationPreset.DUE_FIRST_INTEREST_PRINCIPAL}
 )
+_ONE_ORDER = frozenset({AllocationPreset.STANDARD, AllocationPreset.CN_STATUTORY})
 
 
 @dataclass(slots=True)
@@ -100,12 +101,15 @@ def _bucket(text: str) -> Bucket:
 
 
 def allocate(
-    amount_minor: int, on: date, debts: Sequence[Debt], rule: AllocationRule
+    amount_minor: int, on: date, debts: Iterable[Debt], rule: AllocationRule
 ) -> tuple[AllocationLine, ...]:
     """Spread an amount paid on a day over debts (in the order of their due dates); they are not changed.
 
     What the lines do not use is an overpayment.
     """
+    if _one_after_another(rule):
+        return _in_order(amount_minor, debts, _DUE_ORDER[rule.preset])
+    debts = list(debts)
     spread = _Spread(amount_minor, {debt.nr: debt.outstanding for debt in debts})
     by_type: dict[DueType, list[Debt]] = {due_type: [] for due_type in DueType}
     for debt in debts:
@@ -135,6 +139,31 @@ def allocate(
                     break
                 spread.over((debt,), components)
     return spread.lines()
+
+
+def _one_after_another(rule: AllocationRule) -> bool:
+    """Whether the rule takes installment after installment, in one order of components whatever is due when."""
+    return (
+        rule.direction is Direction.HORIZONTAL
+        and rule.future is FutureInstallments.NEXT
+        and rule.preset in _ONE_ORDER
+    )
+
+
+def _in_order(
+    left: int, debts: Iterable[Debt], components: Sequence[Component]
+) -> tuple[AllocationLine, ...]:
+    """The usual rule, which asks for no more debts than the money reaches."""
+    lines = []
+    for debt in debts:
+        for component in components:
+            amount = min(left, debt.outstanding[component])
+            if amount > 0:
+                left -= amount
+                lines.append(AllocationLine(debt.nr, component, amount))
+        if not left:
+            break
+    return tuple(lines)
 
 
 def _due_type(debt: Debt, on: date) -> DueType:

@@ -62,7 +62,8 @@ _MONEY_NAMES = dict.fromkeys(RECEIPTS | {EventType.RECOVERY}, "received") | {
 
 
 def _sums(state: LoanState, name: str) -> list[int]:
-    return [sum(getattr(row, name)[part] for row in state.installments) for part in range(4)]
+    columns = zip(*(getattr(row, name) for row in state.installments), strict=True)
+    return [sum(column) for column in columns] or [0, 0, 0, 0]
 
 
 def _money(state: LoanState) -> dict[str, int]:
@@ -105,7 +106,7 @@ def plan_entries(
     earned = recognise(after, recognised=recognised, earned_before=earned_before, earned_after=earned_after)
     return EntryPlan(
         event_lines=_difference(old, moved, loan_id),
-        accrual_lines=_difference(moved, totals(after, earned), loan_id),
+        accrual_lines=_difference(moved, totals(after, earned), loan_id) if earned != recognised else (),
         recognised=earned,
     )
 

@@ -50,16 +50,14 @@ def write_transactions(
     newest = _newest_rows(session, file.row, [one.id for one in (*changed, *gone) if one.id in old])
     written = {}
     for one in changed:
-        row = _transaction_row(file.row, one, made_by, posting_date)
-        row.replay_of = newest.get(one.id)
-        into.add(row)
-        written[one.id] = row.id
+        row = _transaction(file.row, one, made_by, posting_date)
+        into.new(TransactionRow, **{**row, "replay_of": newest.get(one.id)})
+        written[one.id] = row["id"]
         for values in allocation_values(one):
-            into.add(AllocationRow(borrower_id=file.row.borrower_id, transaction_id=row.id, **values))
+            into.new(AllocationRow, borrower_id=file.row.borrower_id, transaction_id=row["id"], **values)
     for one in gone:
-        row = _transaction_row(file.row, one, made_by, posting_date, sign=-1)
-        row.reversal_of = newest.get(one.id)
-        into.add(row)
+        row = _transaction(file.row, one, made_by, posting_date, sign=-1)
+        into.new(TransactionRow, **{**row, "reversal_of": newest.get(one.id)})
     return written
 
 
@@ -84,19 +82,19 @@ def _newest_rows(session: Session, row: LoanRow, event_ids: Sequence[str]) -> di
     return {str(event_id): row_id for event_id, row_id in found}
 
 
-def _transaction_row(
+def _transaction(
     loan: LoanRow, one: Transaction, made_by: UUID, posting_date: date, sign: int = 1
-) -> TransactionRow:
-    return TransactionRow(
-        borrower_id=loan.borrower_id,
-        id=new_id(),
-        loan_id=loan.id,
-        made_by=made_by,
-        posting_date=posting_date,
-        replay_of=None,
-        reversal_of=None,
+) -> dict[str, Any]:
+    return {
+        "borrower_id": loan.borrower_id,
+        "id": new_id(),
+        "loan_id": loan.id,
+        "made_by": made_by,
+        "posting_date": posting_date,
+        "replay_of": None,
+        "reversal_of": None,
         **transaction_values(one, sign),
-    )
+    }
 
 
 def transaction_values(one: Transaction, sign: int = 1) -> dict[str, Any]:
@@ -162,11 +160,14 @@ def write_changed_installments(
     old = {one.nr: one for one in before.installments}
     whole = known.installments == len(old)
     for one in after.installments:
-        if not whole or old.get(one.nr) != one:
-            into.bring(
-                InstallmentRow(
-                    borrower_id=loan.borrower_id, loan_id=loan.id, nr=one.nr, **installment_values(one)
-                )
+        kept = old.get(one.nr)
+        if not whole or (kept is not one and kept != one):  # most are the very same
+            into.replace(
+                InstallmentRow,
+                borrower_id=loan.borrower_id,
+                loan_id=loan.id,
+                nr=one.nr,
+                **installment_values(one),
             )
     if known.installments > len(after.installments):
         session.execute(
@@ -225,6 +226,11 @@ def write_schedule(
         )
 
 
+def replanned(before: LoanState, after: LoanState) -> bool:
+    """Whether dates or planned amounts have changed."""
+    return before.schedule is not after.schedule and planned(before) != planned(after)
+
+
 def planned(state: LoanState) -> list[dict[str, Any]]:
     """The plan of a loan as a version of it is kept."""
     return [
@@ -247,21 +253,20 @@ def write_delinquency(
     old = known.range
     new = frozen_range(old, late.range, state.terms.ranges, paused=late.paused)
     owner = {"borrower_id": loan.borrower_id, "loan_id": loan.id}
-    into.bring(DelinquencyRow(**owner, **delinquency_values(late, new)))
+    into.replace(DelinquencyRow, **owner, **delinquency_values(late, new))
     if new == old:
         return
-    into.add(
-        DelinquencyHistoryRow(
-            **owner,
-            id=new_id(),
-            on_date=on,
-            old_range=old,
-            new_range=new,
-            past_due_days=late.past_due_days,
-            delinquent_days=late.delinquent_days,
-            paused=late.paused,
-            recorded_at=now,
-        )
+    into.new(
+        DelinquencyHistoryRow,
+        **owner,
+        id=new_id(),
+        on_date=on,
+        old_range=old,
+        new_range=new,
+        past_due_days=late.past_due_days,
+        delinquent_days=late.delinquent_days,
+        paused=late.paused,
+        recorded_at=now,
     )
     changed = events.BucketChanged(
         loan.id, loan.borrower_id, old, new, late.past_due_days, late.delinquent_days, late.paused

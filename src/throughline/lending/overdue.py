@@ -51,4 +51,4 @@ class PenaltyMeter:
     @property
     def amount_minor(self) -> int:
         """The penalty interest so far, rounded once."""
-        return round_ratio(*self._sum, self.terms.rounding.mode)
+        return round_ratio(*self._sum, self.terms.rounding.mode) if self._sum[0] else 0

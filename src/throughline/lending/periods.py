@@ -51,7 +51,8 @@ def add_periods(anchor: date, every: Frequency, count: int) -> date:
 
 def _add_months(anchor: date, months: int) -> date:
     year, month = divmod(anchor.year * 12 + anchor.month - 1 + months, 12)
-    return date(year, month + 1, min(anchor.day, monthrange(year, month + 1)[1]))
+    day = anchor.day if anchor.day <= 28 else min(anchor.day, monthrange(year, month + 1)[1])
+    return date(year, month + 1, day)
 
 
 def count_on(anchor: date, every: Frequency, count: int, due_dates: DueDates) -> date:

@@ -9,7 +9,7 @@ from throughline.lending.accrual import interest_to
 from throughline.lending.history import ChargeKind
 from throughline.lending.plan_rows import accrued_in
 from throughline.lending.rates import add_ratios, round_to
-from throughline.lending.state import InstallmentState, LoanState, LoanStatus
+from throughline.lending.state import Four, InstallmentState, LoanState, LoanStatus
 from throughline.lending.terms import Preclosure, Rest
 
 
@@ -38,8 +38,22 @@ class PayoffQuote:
 
 def payoff_quote(state: LoanState, on: date) -> PayoffQuote:
     """The pay-off amount of a loan replayed to `on`."""
-    interest = sum(state_owed - paid for state_owed, paid in _interest(state, on))
-    tomorrow = sum(state_owed - paid for state_owed, paid in _interest(state, on + timedelta(days=1)))
+    principal, interest, fee, penalty = _owed(state, on)
+    tomorrow = sum(kept - paid for kept, paid in _interest(state, on + timedelta(days=1)))
+    return PayoffQuote(
+        valid_through=on,
+        principal_minor=principal,
+        interest_minor=interest,
+        fee_minor=fee,
+        penalty_minor=penalty,
+        overpaid_minor=state.overpaid_minor,
+        per_day_minor=tomorrow - interest + _late_day(state, on),
+    )
+
+
+def _owed(state: LoanState, on: date) -> Four:
+    """What is owed on the day of a pay-off, by component: interest that is earned, charges that are due."""
+    interest = sum(kept - paid for kept, paid in _interest(state, on))
     later = [charge for charge in state.charges if charge.due_date > on]
     not_due = {
         kind: sum(
@@ -50,15 +64,7 @@ def payoff_quote(state: LoanState, on: date) -> PayoffQuote:
         for kind in ChargeKind
     }
     principal, _, fee, penalty = state.outstanding
-    return PayoffQuote(
-        valid_through=on,
-        principal_minor=principal,
-        interest_minor=interest,
-        fee_minor=fee - not_due[ChargeKind.FEE],
-        penalty_minor=penalty - not_due[ChargeKind.PENALTY],
-        overpaid_minor=state.overpaid_minor,
-        per_day_minor=tomorrow - interest + _late_day(state, on),
-    )
+    return principal, interest, fee - not_due[ChargeKind.FEE], penalty - not_due[ChargeKind.PENALTY]
 
 
 def _late_day(state: LoanState, on: date) -> int:
@@ -81,7 +87,9 @@ def _is_last(row: InstallmentState) -> bool:
 
 def covers_quote(state: LoanState, amount_minor: int) -> bool:
     """Whether an amount paid on the day of the state leaves nothing owed on a loan that is being repaid."""
-    return state.status is LoanStatus.ACTIVE and amount_minor >= payoff_quote(state, state.as_of).total_minor
+    if state.status is not LoanStatus.ACTIVE:
+        return False
+    return amount_minor >= max(0, sum(_owed(state, state.as_of)) - state.overpaid_minor)
 
 
 def settled_interest(state: LoanState, on: date) -> list[int]:

@@ -59,7 +59,7 @@ class Walk(WithMoney):
         """The state with an event that the walk `takes`; what a replay from the first event would give."""
         self.force = replace(self.force, money=(*self.force.money, event))
         self.apply(event)
-        self.state = self.freeze(self.as_of)
+        self.state = self.freeze(self.as_of, self.state)
         return self.state
 
     def apply(self, event: LoanEvent) -> None:

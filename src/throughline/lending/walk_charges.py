@@ -29,10 +29,10 @@ class WithCharges(WalkState):
             if event.charge_rule.applies_to is AppliesTo.OVERDUE_INSTALLMENT:
                 self._charge_overdue(event, to)
 
-    def freeze(self, as_of: date) -> LoanState:
-        """The state on a day that is not before the last event."""
+    def freeze(self, as_of: date, known: LoanState | None = None) -> LoanState:
+        """The state on a day that is not before the last event; `known` as in `frozen`."""
         self._advance(as_of)
-        return self.frozen(as_of)
+        return self.frozen(as_of, known)
 
     def _charge(self, event: LoanEvent) -> None:
         rule = event.charge_rule

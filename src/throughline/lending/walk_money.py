@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 
@@ -35,7 +35,9 @@ class WithMoney(WithTerms):
         self._book(event, amount, portions, rest, lines)
 
     def _allocate(self, amount: int, on: date, through: date) -> tuple[list[int], list[Line]]:
-        rule = replace(self.terms.allocation, future=self.future)
+        rule = self.terms.allocation
+        if rule.future is not self.future:
+            rule = replace(rule, future=self.future)
         rows = {row.nr: row for row in self.rows}
         portions, lines = [0, 0, 0, 0], []
         for line in allocate(amount, on, self._debts(on, through), rule):
@@ -67,9 +69,9 @@ class WithMoney(WithTerms):
                 plan.real = RealBalance(self.moves, self._rest(day))
                 plan.respread(left)
 
-    def _debts(self, on: date, through: date) -> list[Debt]:
+    def _debts(self, on: date, through: date) -> Iterator[Debt]:
+        """What is owed on each installment, as far as it is asked: most payments end at the first."""
         ahead = self._payable_ahead(on, through) if self.terms.recalculation.enabled else {}
-        debts = []
         for row in self.rows:
             outstanding = row.outstanding()
             if row.nr in ahead:
@@ -80,8 +82,7 @@ class WithMoney(WithTerms):
             for charge in row.charges:
                 if charge.due_date <= on:
                     due_now[COMPONENT_OF[charge.kind]] += charge.open
-            debts.append(Debt(row.nr, row.due_date, outstanding, due_now))
-        return debts
+            yield Debt(row.nr, row.due_date, outstanding, due_now)
 
     def _payable_ahead(self, on: date, through: date) -> dict[int, tuple[int, int]]:
         """Principal and interest that money in advance finds on installments that are not due yet: the

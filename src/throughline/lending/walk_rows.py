@@ -87,7 +87,11 @@ class Row:
         ]
 
     def is_open(self) -> bool:
-        return sum(self.due) != sum(self.paid) + sum(self.waived) + sum(self.lost)
+        due, paid, waived, lost = self.due, self.paid, self.waived, self.lost
+        settled = paid[0] + paid[1] + paid[2] + paid[3]
+        settled += waived[0] + waived[1] + waived[2] + waived[3]
+        settled += lost[0] + lost[1] + lost[2] + lost[3]
+        return due[0] + due[1] + due[2] + due[3] != settled  # written out, as in `outstanding`
 
     def recount(self) -> None:
         """Bring the dues to the plan, the charges and the penalty interest."""
@@ -143,6 +147,17 @@ class Row:
                 charge.paid += part
                 left -= part
 
+    def still(self, kept: InstallmentState) -> bool:
+        """Whether it is as it was frozen, when only money has come since and the plan is the same."""
+        return (
+            four(self.paid) == kept.paid
+            and self.met_on == kept.obligations_met_on
+            and four(self.due) == kept.due
+            and four(self.waived) == kept.waived
+            and four(self.credited) == kept.credited
+            and four(self.lost) == kept.written_off
+        )
+
     def frozen(self, balance: int) -> InstallmentState:
         plan = self.plan
         return InstallmentState(
@@ -178,6 +193,14 @@ class Movement:
     balance: int
     lines: list[tuple[Row, Component, int]]
     recovered: int = 0
+
+    def still(self, kept: Transaction) -> bool:
+        """Whether it is as it was frozen."""
+        return (
+            four(self.portions) == kept.portions
+            and self.overpayment == kept.overpayment_minor
+            and len(self.lines) == len(kept.lines)
+        )
 
     def frozen(self) -> Transaction:
         return Transaction(

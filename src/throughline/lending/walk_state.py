@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, timedelta
+from itertools import zip_longest
 
 from throughline.lending.allocation import Component
 from throughline.lending.history import InForce, LoanEvent
@@ -103,18 +104,35 @@ class WalkState:
             left += row.credited[PRINCIPAL] - row.paid[PRINCIPAL] - row.lost[PRINCIPAL]
         return left
 
-    def frozen(self, as_of: date) -> LoanState:
-        """The state as it stands, named by a day."""
+    def frozen(self, as_of: date, known: LoanState | None = None) -> LoanState:
+        """The state as it stands, named by a day.
+
+        `known` is the state before, when only money has come since: what is as it was is taken from there.
+        """
+        if known is None:
+            schedule = self.plan.schedule() if self.plan is not None else None
+            installments = tuple(row.frozen(self._balance_after(row)) for row in self.rows)
+            transactions = tuple(one.frozen() for one in self.transactions)
+        else:
+            schedule = known.schedule
+            installments = tuple(
+                kept if kept is not None and row.still(kept) else row.frozen(self._balance_after(row))
+                for row, kept in zip_longest(self.rows, known.installments)
+            )
+            transactions = tuple(
+                kept if kept is not None and one.still(kept) else one.frozen()
+                for one, kept in zip_longest(self.transactions, known.transactions)
+            )
         return LoanState(
             terms=self.terms,
             as_of=as_of,
             status=self._status(),
             disbursed_on=self.disbursed_on,
             closed_on=self.closed_on,
-            schedule=self.plan.schedule() if self.plan is not None else None,
-            installments=tuple(row.frozen(self._balance_after(row)) for row in self.rows),
+            schedule=schedule,
+            installments=installments,
             charges=tuple(charge.frozen() for charge in self.charges),
-            transactions=tuple(one.frozen() for one in self.transactions),
+            transactions=transactions,
             pauses=self.force.pauses,
             disbursed_minor=self.disbursed,
             overpaid_minor=self.overpaid,

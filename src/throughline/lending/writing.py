@@ -24,7 +24,7 @@ from throughline.lending.account import LoanFile
 from throughline.lending.accrual import Accrued
 from throughline.lending.books import earned_by, plan_entries
 from throughline.lending.cache import (
-    planned,
+    replanned,
     standing_values,
     write_changed_installments,
     write_delinquency,
@@ -127,7 +127,7 @@ def append(
     ]
     ledger.post_together(into, session, drafts, now=now)
     write_changed_installments(session, into, file.row, before, after, file.kept)
-    if planned(before) != planned(after):
+    if replanned(before, after):
         write_schedule(session, file.row, after, made_at_seq=rows[-1].seq, reason=reason)
     write_delinquency(into, file.row, after, file.kept, on=posting_date, now=now)
     transactions = write_transactions(
