@@ -14,6 +14,7 @@ from typing import Any
 HIDDEN = "[hidden]"
 MAX_DEPTH = 8
 MAX_TEXT = 8_000
+SHORT, MAX_PLAIN = 48, 512  # of the texts that are remembered to hold nothing
 MAX_VALUES = 1_000  # of one event, over all its nested collections
 
 _SECRET_NAMES = re.compile(
@@ -76,8 +77,22 @@ _NUMBERS = re.compile(
 _CUT_END = re.compile(r"[\w+@.\-\s\uff20%]{0,100}\Z")
 
 
+_plain: set[str] = set()  # what every line says again, such as routes and methods; never what holds a secret
+
+
 def redact(text: str) -> str:
     """A text without the shapes of personal data and secrets, cut at 8,000 characters."""
+    if text in _plain:
+        return text
+    shown = _redact(text)
+    if shown == text and len(text) <= SHORT:
+        if len(_plain) >= MAX_PLAIN:
+            _plain.clear()
+        _plain.add(text)
+    return shown
+
+
+def _redact(text: str) -> str:
     if len(text) > MAX_TEXT:
         # A number that the cut goes through has no shape any more: it goes as a whole.
         text = _CUT_END.sub("", text[:MAX_TEXT]) + "…"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import psycopg
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -26,7 +27,7 @@ class Statement:
 
     def rows(self, session: Session, *values: Any) -> Rows:
         """Run it in the session's transaction. What the session holds unflushed is not written first."""
-        connection = session.connection()
+        connection = _connection(session)
         driver = connection.connection.driver_connection
         assert isinstance(driver, psycopg.Connection)  # noqa: S101 - the one driver there is
         try:
@@ -38,3 +39,17 @@ class Statement:
             raise DBAPIError.instance(
                 self._sql, None, error, psycopg.Error, connection_invalidated=lost, dialect=connection.dialect
             ) from error
+
+
+def _connection(session: Session) -> Connection:
+    """The connection of the session's transaction, found once: the session works it out anew each time."""
+    transaction, known = session.get_transaction(), session.info.get(_KNOWN)
+    if known is not None and known[0] is transaction and session.get_nested_transaction() is None:
+        connection: Connection = known[1]
+        return connection
+    connection = session.connection()
+    session.info[_KNOWN] = session.get_transaction(), connection
+    return connection
+
+
+_KNOWN = "connection of the transaction"

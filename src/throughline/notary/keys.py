@@ -5,6 +5,7 @@ The promise key is not the log's key: what only promises never needs the key tha
 
 from __future__ import annotations
 
+from functools import lru_cache
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Engine, select
@@ -12,6 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from throughline.kernel.crypto import signing_key
+from throughline.kernel.keyring import KeyRing, key_ring
 from throughline.notary.merkle import EMPTY_ROOT
 from throughline.notary.models import Head
 from throughline.notary.note import Signer
@@ -59,4 +61,11 @@ def log_signer(origin: str) -> Signer:
 
 def promise_signer(origin: str) -> Signer:
     """Signs promises."""
+    return _promise_signer(origin, key_ring())
+
+
+@lru_cache(maxsize=8)
+def _promise_signer(origin: str, ring: KeyRing) -> Signer:
+    # Derived once for each ring that this process holds: every repayment brings a promise.
+    del ring
     return Signer(key_name(origin), signing_key("notary.promise"))

@@ -52,7 +52,8 @@ class RequestHeaders:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get("x-request-id", "")
+        asked = Headers(scope=scope)
+        given = asked.get("x-request-id", "")
         request_id = given if _CORRELATION.match(given) else secrets.token_hex(8)
         structlog.contextvars.bind_contextvars(request_id=request_id)
         started = time.monotonic()
@@ -74,7 +75,8 @@ class RequestHeaders:
 
         try:
             method = scope["method"] if scope["method"] in METHODS else "OTHER"
-            carrier = {"traceparent": Headers(scope=scope).get("traceparent", "")}
+            trace = asked.get("traceparent")
+            carrier = {"traceparent": trace} if trace else None
             with span(method, parent=carrier, kind=SpanKind.SERVER) as current:
                 await self._app(scope, receive, with_headers)
                 current.update_name(f"{method} {_route(scope)}")
