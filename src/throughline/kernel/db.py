@@ -24,7 +24,7 @@ from sqlalchemy.orm import DeclarativeBase, Session, mapped_column
 
 from throughline.kernel.ids import new_id
 from throughline.kernel.logging import get_logger
-from throughline.kernel.pool import ask_before_use
+from throughline.kernel.pool import ask_before_use, driver_of
 from throughline.kernel.settings import settings
 
 T = TypeVar("T")
@@ -97,13 +97,21 @@ class Database:
             },
         )
         ask_before_use(self.engine)
-        self._statements = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @contextmanager
     def statements(self) -> Iterator[Session]:
         """A session whose statements each stand alone: for one read, that BEGIN and COMMIT would make three."""
-        with Session(self._statements, expire_on_commit=False) as session:
-            yield session
+        with Session(self.engine, expire_on_commit=False) as session:
+            driver = driver_of(session.connection())
+            driver.autocommit = True
+            try:
+                yield session
+            finally:
+                try:
+                    driver.autocommit = False
+                except psycopg.Error:
+                    # It is gone, or in the middle of something: nobody else may get one that commits by itself.
+                    session.invalidate()
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:

@@ -1,4 +1,4 @@
-"""Whether a pooled connection still lives, asked before it is used.
+"""The driver's connections behind the pool; and whether one still lives, asked before it is used.
 
 A question to the server (`pool_pre_ping`) is a round trip with every transaction. When a server stops or ends
 a session its socket has something to read although nothing was asked, and looking at that costs next to
@@ -12,7 +12,7 @@ import time
 from typing import Any
 
 import psycopg
-from sqlalchemy import Engine, event
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import DisconnectionError
 
 RESTED_S = 1.0
@@ -31,6 +31,13 @@ def ask_before_use(engine: Engine) -> None:
 
     event.listen(engine, "checkin", rest)
     event.listen(engine, "checkout", look)
+
+
+def driver_of(connection: Connection) -> psycopg.Connection[Any]:
+    """The driver's own connection."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)  # noqa: S101 - the one driver there is
+    return driver
 
 
 def _lives(driver: psycopg.Connection[Any], *, rested: bool) -> bool:

@@ -14,6 +14,8 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from throughline.kernel.pool import driver_of
+
 Rows = list[tuple[Any, ...]]
 
 
@@ -28,8 +30,7 @@ class Statement:
     def rows(self, session: Session, *values: Any) -> Rows:
         """Run it in the session's transaction. What the session holds unflushed is not written first."""
         connection = _connection(session)
-        driver = connection.connection.driver_connection
-        assert isinstance(driver, psycopg.Connection)  # noqa: S101 - the one driver there is
+        driver = driver_of(connection)
         try:
             return psycopg.RawCursor(driver).execute(self._sql, values).fetchall()
         except psycopg.Error as error:

@@ -25,6 +25,8 @@ from sqlalchemy.orm.attributes import set_committed_value
 from throughline.kernel.db import Base
 from throughline.kernel.statement import Statement
 
+Row = dict[str, Any]  # the values of all columns of a table, by name
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -40,9 +42,13 @@ class Together:
     def __init__(self) -> None:
         self._rows: dict[Part, list[Mapping[str, Any] | Base]] = {}
 
-    def new(self, model: type[Base], **values: Any) -> None:
-        """A new row of a table from the values of all its columns, without an object for it."""
+    def new(self, model: type[Base], **values: Any) -> Row:
+        """A new row of a table from the values of all its columns, without an object for it.
+
+        Returns the row as it will be written; it may still be changed until then.
+        """
         self.put(_insert(model), _whole(model, values))
+        return values
 
     def replace(self, model: type[Base], **values: Any) -> None:
         """As `new`, or in the place of the row with its primary key."""
@@ -140,7 +146,7 @@ def _names(model: type[Base]) -> tuple[str, ...]:
     return tuple(column.name for column in _table(model).columns)
 
 
-def _whole(model: type[Base], values: dict[str, Any]) -> dict[str, Any]:
+def _whole(model: type[Base], values: Row) -> Row:
     if values.keys() != set(_names(model)):
         raise TypeError(f"{model.__name__}: not its columns: {sorted(values.keys() ^ set(_names(model)))}")
     return values

@@ -293,7 +293,7 @@ def _finish(
         **difference,
     }
     rows = Together()
-    head = session.get_one(LoanEventRow, (file.row.borrower_id, file.row.id, done.rows[0].seq))
+    head = session.get_one(LoanEventRow, (file.row.borrower_id, file.row.id, done.rows[0]["seq"]))
     head.record_id = notary.commit(
         session, file.row.borrower_id, "protection", record, now=now, into=rows
     ).record_id

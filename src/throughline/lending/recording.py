@@ -206,11 +206,11 @@ def record_event(session: Session, loan_id: UUID, new: NewEvent, *, now: datetim
     )
     transaction = transaction_of(done, event.id)
     record_id = _commit(session, rows, file, new, transaction, now=now)
-    done.rows[0].record_id = record_id
+    done.rows[0]["record_id"] = record_id
     publish_event(rows, file, event, done, record_id, order_id=new.external_id)
     rows.write(session)
     return EventReceipt(
-        UUID(event.id), done.rows[0].seq, event.type, transaction, done.after.status, record_id, False
+        UUID(event.id), done.rows[0]["seq"], event.type, transaction, done.after.status, record_id, False
     )
 
 

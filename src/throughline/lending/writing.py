@@ -17,7 +17,7 @@ from throughline.kernel import clock
 from throughline.kernel.errors import Invalid
 from throughline.kernel.events import AggregateEvent, Event, publish_together
 from throughline.kernel.i18n import N_
-from throughline.kernel.together import Together
+from throughline.kernel.together import Row, Together
 from throughline.ledger import service as ledger
 from throughline.lending import events as published
 from throughline.lending.account import LoanFile
@@ -73,7 +73,7 @@ class Appended:
 
     before: LoanState
     after: LoanState
-    rows: tuple[LoanEventRow, ...]
+    rows: tuple[Row, ...]
     transactions: dict[str, UUID]
 
 
@@ -111,33 +111,31 @@ def append(
         earned_after=earned_after,
         loan_id=file.row.id,
     )
-    rows = _events(file, new, origin, posting_date, now)
+    rows = _events(into, file, new, origin, posting_date, now)
     head = rows[0]
-    for row in rows:
-        into.add(row)
     drafts = [
         ledger.EntryDraft(
-            key, file.row.borrower_id, file.source, head.value_date, posting_date, file.row.currency, lines
+            key, file.row.borrower_id, file.source, head["value_date"], posting_date, file.row.currency, lines
         )
         for key, lines in (
-            (f"loan-event:{head.id}", plan.event_lines),
-            (f"loan-event:{head.id}:accrual", plan.accrual_lines),
+            (f"loan-event:{head['id']}", plan.event_lines),
+            (f"loan-event:{head['id']}:accrual", plan.accrual_lines),
         )
         if lines
     ]
     ledger.post_together(into, session, drafts, now=now)
     write_changed_installments(session, into, file.row, before, after, file.kept)
     if replanned(before, after):
-        write_schedule(session, file.row, after, made_at_seq=rows[-1].seq, reason=reason)
+        write_schedule(session, file.row, after, made_at_seq=rows[-1]["seq"], reason=reason)
     write_delinquency(into, file.row, after, file.kept, on=posting_date, now=now)
     transactions = write_transactions(
-        session, into, file, before, after, made_by=head.id, posting_date=posting_date
+        session, into, file, before, after, made_by=head["id"], posting_date=posting_date
     )
     into.change(
         file.row,
         {
             **standing_values(after),
-            "event_seq": rows[-1].seq,
+            "event_seq": rows[-1]["seq"],
             "cob_through": through,
             "recognised_interest_minor": plan.recognised.interest_minor,
             "recognised_fee_minor": plan.recognised.fee_minor,
@@ -186,10 +184,16 @@ def replayed(file: LoanFile, as_of: date) -> LoanState:
 
 
 def _events(
-    file: LoanFile, new: Sequence[LoanEvent], origin: Origin, posting_date: date, now: datetime
-) -> tuple[LoanEventRow, ...]:
+    into: Together,
+    file: LoanFile,
+    new: Sequence[LoanEvent],
+    origin: Origin,
+    posting_date: date,
+    now: datetime,
+) -> tuple[Row, ...]:
     return tuple(
-        LoanEventRow(
+        into.new(
+            LoanEventRow,
             borrower_id=file.row.borrower_id,
             loan_id=file.row.id,
             seq=file.row.event_seq + number,
