@@ -106,3 +106,17 @@ def test_events_of_one_statement_are_numbered_in_their_order(session: Session) -
     assert {(row.aggregate_id, row.seq, row.payload["nr"]) for row in found} == {
         (thing, 1, 1), (thing, 2, 2), (thing, 3, 3), (other, 1, 1),
     }  # fmt: skip
+
+
+def test_a_new_row_names_all_its_columns(session: Session) -> None:
+    rows = Together()
+    with pytest.raises(TypeError, match="wrapped"):
+        rows.new(DataKey, owner_id=uuid4(), kek_id="k", created_at=NOW, destroyed_at=None)
+    row = rows.new(DataKey, owner_id=uuid4(), kek_id="k", wrapped=None, created_at=NOW, destroyed_at=None)
+    row["wrapped"] = b"later"
+    rows.write(session)
+    assert session.get_one(DataKey, row["owner_id"]).wrapped == b"later"
+    rows.replace(DataKey, **{**row, "wrapped": b"\x00"})
+    rows.write(session)
+    session.expire_all()
+    assert session.get_one(DataKey, row["owner_id"]).wrapped == b"\x00"

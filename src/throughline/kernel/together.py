@@ -147,9 +147,14 @@ def _names(model: type[Base]) -> tuple[str, ...]:
 
 
 def _whole(model: type[Base], values: Row) -> Row:
-    if values.keys() != set(_names(model)):
-        raise TypeError(f"{model.__name__}: not its columns: {sorted(values.keys() ^ set(_names(model)))}")
+    if values.keys() != _columns(model):
+        raise TypeError(f"{model.__name__}: not its columns: {sorted(values.keys() ^ _columns(model))}")
     return values
+
+
+@lru_cache(maxsize=256)
+def _columns(model: type[Base]) -> frozenset[str]:
+    return frozenset(_names(model))
 
 
 def _values(row: Mapping[str, Any] | Base) -> Mapping[str, Any]:
