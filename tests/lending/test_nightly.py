@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
@@ -29,6 +30,11 @@ K, V = lending.EventType, lending.VariationKind
 START = date(2027, 12, 20)
 DAYS = 115  # over the end of a year into a leap year, over 29 February and several month ends
 LOANS = 60
+MORE_TERMS = {
+    "night-floor": {"delinquency_floor": {"amount": "30.00", "percent": "1"}},
+    "night-days-off": {"calendar": "CN", "non_working_days": "skip"},
+    "night-both": {"calendar": "CN", "non_working_days": "skip", "delinquency_floor": {"percent": "4"}},
+}
 REASON = {"zh-CN": "测试", "en": "test"}
 
 
@@ -73,6 +79,18 @@ def _products(session: Session) -> list[str]:
                 """
             ),
             {"code": code, "year": year, "month": month, "mode": mode, "base": base},
+        )
+        codes.append(code)
+    for code, more in MORE_TERMS.items():
+        session.execute(
+            text(
+                """
+                INSERT INTO lending_product (code, version, valid_from, document)
+                SELECT :code, 1, valid_from, jsonb_set(document, '{terms}', document -> 'terms' || CAST(:more AS jsonb))
+                FROM lending_product WHERE code = 'cash-cn' AND version = 1
+                """
+            ),
+            {"code": code, "more": json.dumps(more)},
         )
         codes.append(code)
     return codes

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from lending.samples import History, loan_terms
+from throughline.compliance.calendars import working_days
 from throughline.kernel.money import Rounding
 from throughline.lending.accrual import accrued_to
 from throughline.lending.checks import HistoryError
@@ -16,11 +17,14 @@ from throughline.lending.periods import ScheduleError
 from throughline.lending.segments import accrual_plan
 from throughline.lending.state import LoanStatus
 from throughline.lending.terms import (
+    NO_FLOOR,
     Amortization,
     DayCount,
+    DelinquencyFloor,
     Frequency,
     LoanTerms,
     MonthBasis,
+    NonWorkingDays,
     OverdueBase,
     OverdueInterest,
     PeriodUnit,
@@ -28,6 +32,7 @@ from throughline.lending.terms import (
     YearBasis,
 )
 
+CALENDAR = working_days("CN", 2027, 2033)
 LOANS = 10_000
 DAYS_OF_LOAN = 6
 
@@ -45,6 +50,9 @@ def random_terms(chance: random.Random) -> LoanTerms:
         ),
         rounding=RoundingRules(chance.choice(list(Rounding))),
         arrears_days=chance.randint(0, 4),
+        floor=chance.choice([NO_FLOOR, DelinquencyFloor(1_000)]),
+        calendar=CALENDAR,
+        non_working_days=chance.choice(list(NonWorkingDays)),
         overdue_interest=chance.choice(
             [
                 None,

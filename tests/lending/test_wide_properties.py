@@ -11,6 +11,7 @@ from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from lending.samples import History, loan_terms
+from throughline.compliance.calendars import working_days
 from throughline.kernel.money import Rounding
 from throughline.ledger.entries import check as check_lines
 from throughline.lending.accrual import Accrued, charged
@@ -33,10 +34,12 @@ from throughline.lending.quote import payoff_quote
 from throughline.lending.replay import replay
 from throughline.lending.state import LoanState, LoanStatus
 from throughline.lending.terms import (
+    NO_FLOOR,
     AllocationPreset,
     AllocationRule,
     Amortization,
     DayCount,
+    DelinquencyFloor,
     Direction,
     Frequency,
     FutureInstallments,
@@ -46,6 +49,7 @@ from throughline.lending.terms import (
     InterestRounding,
     LoanTerms,
     MonthBasis,
+    NonWorkingDays,
     OverdueInterest,
     PeriodUnit,
     Preclosure,
@@ -61,6 +65,8 @@ PAYOUT = date(2026, 1, 15)
 LAST_DAY = 400
 END = PAYOUT + timedelta(days=LAST_DAY)
 PRESETS = [preset for preset in AllocationPreset if preset is not AllocationPreset.CUSTOM]
+CALENDAR = working_days("CN", 2026, 2030)
+FLOORS = [NO_FLOOR, NO_FLOOR, DelinquencyFloor(300), DelinquencyFloor(100, Decimal(2))]
 
 
 @st.composite
@@ -101,6 +107,9 @@ def any_terms(draw: st.DrawFn) -> LoanTerms:
             st.none() | st.builds(OverdueInterest, st.decimals(0, 36, places=1), st.integers(0, 5))
         ),
         arrears_days=draw(st.integers(0, 5)),
+        floor=draw(st.sampled_from(FLOORS)),
+        calendar=CALENDAR,
+        non_working_days=draw(st.sampled_from(list(NonWorkingDays))),
         allocation=draw(
             st.builds(
                 AllocationRule,

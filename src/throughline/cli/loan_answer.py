@@ -63,7 +63,7 @@ class Answer:
 
     def _totals(self, state: LoanState, rows: Sequence[InstallmentState]) -> dict[str, str]:
         at_payout = state.paid_at_disbursement
-        overdue = sum(row.outstanding_minor for row in state.installments if row.due_date < state.as_of)
+        overdue = delinquency(state, state.as_of).amount_minor
         sums = {
             "principal": sum(row.due[0] for row in rows),
             "interest": sum(row.due[1] for row in rows),

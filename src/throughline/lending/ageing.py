@@ -21,10 +21,12 @@ from throughline.kernel.events import AggregateEvent, publish_many
 from throughline.kernel.ids import new_id
 from throughline.lending import events as published
 from throughline.lending.day_end import Owner, date_event
-from throughline.lending.delinquency import frozen_range, paused_days, range_of
+from throughline.lending.delinquency import Late, count_days, frozen_range, range_of
 from throughline.lending.locked import OpenLoan, keys_of
+from throughline.lending.reading_json import Node
 from throughline.lending.segments import REMIND_DAYS
-from throughline.lending.terms import DelinquencyRange
+from throughline.lending.terms import DelinquencyRange, LoanTerms
+from throughline.lending.terms_json import read_terms
 
 
 @dataclass(slots=True)
@@ -73,10 +75,21 @@ class Aged:
 
 @dataclass(frozen=True, slots=True)
 class _Rules:
-    """What the terms of a loan say of delay."""
+    """What the terms of a loan say of delay. `terms` are there where they say more than most."""
 
     arrears_days: int
     ranges: tuple[DelinquencyRange, ...]
+    floor_minor: int = 0
+    terms: LoanTerms | None = None
+
+    def in_time_through(self, due_date: date) -> date:
+        """The last day on which paying what is due on `due_date` is in time."""
+        return due_date if self.terms is None else self.terms.in_time_through(due_date)
+
+
+def _more_rules(document: str, currency: str) -> _Rules:
+    terms = read_terms(Node("$.terms", json.loads(document)), currency)
+    return _Rules(terms.arrears_days, terms.ranges, terms.floor_minor, terms)
 
 
 # The terms of a loan never change, and reading them means unpacking a document. A book that catches up asks for
@@ -91,15 +104,20 @@ def _rules_of(session: Session, loans: Sequence[OpenLoan]) -> dict[UUID, _Rules]
     if new:
         if len(_known) + len(new) > KNOWN_RULES:
             _known.clear()
-        for loan_id, arrears_days, ranges in session.execute(_RULES, keys_of(new)):
-            found[loan_id] = _known[loan_id] = _Rules(arrears_days, _ranges(ranges))
+        for loan_id, arrears_days, ranges, document, currency in session.execute(_RULES, keys_of(new)):
+            rules = (
+                _Rules(arrears_days, _ranges(ranges)) if document is None else _more_rules(document, currency)
+            )
+            found[loan_id] = _known[loan_id] = rules
     return {loan_id: rules for loan_id, rules in found.items() if rules is not None}
 
 
 _RULES = text(
     """
     SELECT l.id, CAST(l.terms -> 'grace' ->> 'arrears_days' AS int) AS arrears_days,
-      CAST(l.terms -> 'delinquency_ranges' AS text) AS ranges
+      CAST(l.terms -> 'delinquency_ranges' AS text) AS ranges,
+      CASE WHEN l.terms ?| ARRAY['delinquency_floor', 'non_working_days'] THEN CAST(l.terms AS text) END AS document,
+      l.currency
     FROM unnest(CAST(:borrowers AS uuid[]), CAST(:loans AS uuid[])) AS t(borrower_id, loan_id)
     JOIN lending_loan l ON l.borrower_id = t.borrower_id AND l.id = t.loan_id
     """
@@ -151,26 +169,32 @@ class _Ageing:
     def age(self, watched: _Watched, rules: _Rules, old: tuple[Any, ...]) -> None:
         """One loan: its new lateness, a change of range, and events. `old`: its lateness so far, as `_AGED`."""
         loan, owner, day = watched.loan, watched.loan.owner, self.day
-        late = [one for one in watched.rows if one[1] < day]
+        late = [
+            Late(nr, in_time, outstanding)
+            for nr, due_date, outstanding in watched.rows
+            if due_date < day and (in_time := rules.in_time_through(due_date)) < day
+        ]
         ranges, old_range = rules.ranges, old[_AGED.index("range")]
         paused = any(first <= day < until for first, until in loan.pauses)
-        past_due = away = days = 0
-        since, now_range = None, None
-        if late:
-            oldest = late[0][1]
-            past_due = (day - oldest).days
-            away = paused_days(loan.pauses, oldest, day)
-            days = max(0, past_due - rules.arrears_days - away)
-            since = oldest + timedelta(days=rules.arrears_days)
-            now_range = range_of(days, ranges)
-        new = frozen_range(old_range, now_range, ranges, paused=paused)
-        values = (past_due, away, days, since, new, sum(one[2] for one in late), paused)
+        counted = count_days(late, day, loan.pauses, rules.arrears_days, rules.floor_minor)
+        past_due, days = counted.past_due_days, counted.delinquent_days
+        new = frozen_range(old_range, range_of(days, ranges), ranges, paused=paused)
+        values = (
+            past_due,
+            counted.paused_days,
+            days,
+            counted.delinquent_since,
+            new,
+            sum(one.amount_minor for one in late),
+            paused,
+        )
         if values != old:
             self.changed.append((loan.borrower, loan.loan, *values))
         if new != old_range:
             self._change_range(owner, old_range, new, past_due, days, paused=paused)
         for nr, due_date, outstanding in watched.rows:
-            event = date_event(owner, nr, due_date, outstanding, day, paused=paused)
+            in_time = rules.in_time_through(due_date)
+            event = date_event(owner, nr, due_date, outstanding, day, in_time=in_time, paused=paused)
             if event is not None:
                 self.dates += 1
                 self.events.append(

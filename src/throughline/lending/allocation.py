@@ -59,13 +59,14 @@ class Debt:
     """What is outstanding on one installment, by component.
 
     `due_now` is the part of fees and penalties whose own due date has come, although the installment
-    may still lie in the future.
+    may still lie in the future. Up to the day `in_time` (without one: the due date) it is due, not past due.
     """
 
     nr: int
     due_date: date
     outstanding: list[int]
     due_now: list[int]
+    in_time: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +168,9 @@ def _in_order(
 
 
 def _due_type(debt: Debt, on: date) -> DueType:
-    if debt.due_date < on:
+    if (debt.in_time or debt.due_date) < on:
         return DueType.PAST_DUE
-    return DueType.DUE if debt.due_date == on else DueType.IN_ADVANCE
+    return DueType.DUE if debt.due_date <= on else DueType.IN_ADVANCE
 
 
 @lru_cache(maxsize=256)

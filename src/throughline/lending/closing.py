@@ -152,7 +152,13 @@ class _Closing:
         for one in open_rows(state):
             self._tell(
                 date_event(
-                    owner_of(loan), one.nr, one.due_date, one.outstanding_minor, day, paused=late.paused
+                    owner_of(loan),
+                    one.nr,
+                    one.due_date,
+                    one.outstanding_minor,
+                    day,
+                    in_time=state.terms.in_time_through(one.due_date),
+                    paused=late.paused,
                 )
             )
 

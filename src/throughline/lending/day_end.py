@@ -60,10 +60,13 @@ def day_entry(owner: Owner, known: Accrued, new: Accrued, day: date, posting_dat
 
 
 def date_event(
-    owner: Owner, nr: int, due_date: date, outstanding_minor: int, day: date, *, paused: bool
+    owner: Owner, nr: int, due_date: date, outstanding_minor: int, day: date, *, in_time: date, paused: bool
 ) -> Event | None:
-    """What the day after `day` brings for an installment that is not paid: a reminder, or that it is overdue."""
-    if due_date == day:
+    """What the day after `day` brings for an installment that is not paid: a reminder, or that it is overdue.
+
+    `in_time` is the last day on which paying it is in time.
+    """
+    if in_time == day:
         return published.InstallmentOverdue(
             owner.loan_id, owner.borrower_id, nr, due_date, outstanding_minor, owner.currency, paused
         )

@@ -20,17 +20,19 @@ from throughline.lending.terms import LoanTerms, OverdueBase
 
 @dataclass(slots=True)
 class PenaltyMeter:
-    """Counts the penalty interest of one installment from its due date on."""
+    """Counts the penalty interest of one installment from the last day on which paying it is in time."""
 
     terms: LoanTerms
     due_date: date
     pauses: tuple[Span, ...]
+    in_time: date = field(init=False)
     _through: date = field(init=False)
     _sum: Ratio = field(init=False, default=ZERO)
 
     def __post_init__(self) -> None:
         rule = self.terms.overdue_interest
-        self._through = self.due_date + timedelta(days=rule.grace_days if rule else 0)
+        self.in_time = self.terms.in_time_through(self.due_date)
+        self._through = self.in_time + timedelta(days=rule.grace_days if rule else 0)
 
     def run(self, to: date, principal_minor: int, interest_minor: int) -> None:
         """Count the days up to `to` on the base that stood meanwhile."""

@@ -334,7 +334,7 @@ def _meter(state: LoanState, row: InstallmentState, until: date | None) -> Itera
     if rule is None or row.waived[0] or row.waived[1]:
         raise _NoPlan
     paid = _paid(state, row)
-    start = row.due_date + timedelta(days=rule.grace_days)
+    start = terms.in_time_through(row.due_date) + timedelta(days=rule.grace_days)
     cuts = {start, *(day for day in paid if day > start), *_edges(state.pauses.penalty, start, None)}
     if terms.day_count.year is YearBasis.ACTUAL and until is not None:
         cuts |= set(_leap_cuts(start, until))

@@ -167,7 +167,7 @@ def _next(state: LoanState) -> Next | None:
         (
             Next(row.nr, row.due_date, row.outstanding_minor)
             for row in state.installments
-            if row.due_date >= state.as_of and row.outstanding_minor > 0
+            if state.terms.in_time_through(row.due_date) >= state.as_of and row.outstanding_minor > 0
         ),
         None,
     )

@@ -7,7 +7,8 @@ from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 
-from throughline.kernel.money import MAX_MINOR, Rounding
+from throughline.compliance.working_days import WorkingDays
+from throughline.kernel.money import MAX_MINOR, Rounding, round_minor
 
 MAX_INSTALLMENTS = 600  # fifty years of months; anything longer is a typing error
 MAX_RATE_PERCENT = Decimal(1000)
@@ -144,6 +145,13 @@ class Preclosure(StrEnum):
     TILL_REST_DATE = "till_rest_date"
 
 
+class NonWorkingDays(StrEnum):
+    """Whether a borrower whose due date is a day off is late before the next working day is over."""
+
+    COUNT = "count"
+    SKIP = "skip"
+
+
 @dataclass(frozen=True, slots=True)
 class Frequency:
     """One period: `count` units long."""
@@ -222,6 +230,17 @@ class DelinquencyRange:
     to_day: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class DelinquencyFloor:
+    """The past-due amount from which on a borrower is delinquent: the larger of an amount (minor units) and a
+    percentage of the contract's principal. Nobody is delinquent over less."""
+
+    amount_minor: int = 0
+    percent: Decimal | None = None
+
+
+NO_FLOOR = DelinquencyFloor()
+
 # lending.md section 8: the start buckets.
 STANDARD_RANGES = tuple(
     DelinquencyRange(f"RANGE_{nr}", first, last)
@@ -247,7 +266,8 @@ class LoanTerms:
     """The terms of one loan.
 
     `annual_rate_percent` is nominal a year. `installment_minor`, when given, fixes the installment and
-    the number of installments follows from it. `arrears_days` is the grace of delinquency.
+    the number of installments follows from it. `arrears_days` is the grace of delinquency. `calendar` says
+    which days are worked, as known when the loan was made.
     """
 
     currency: str
@@ -272,6 +292,9 @@ class LoanTerms:
     recalculation: Recalculation = field(default_factory=Recalculation)
     down_payment_percent: Decimal | None = None
     ranges: tuple[DelinquencyRange, ...] = STANDARD_RANGES
+    floor: DelinquencyFloor = NO_FLOOR
+    calendar: WorkingDays | None = None
+    non_working_days: NonWorkingDays = NonWorkingDays.COUNT
 
     def __post_init__(self) -> None:
         _within("principal", self.principal_minor, 1, MAX_MINOR)
@@ -302,6 +325,29 @@ class LoanTerms:
         if expected is not None and first is not None and first <= expected:
             raise TermsError("first_due_date", "must be after expected_disbursement_date")
         _check_ranges(self.ranges)
+        self._check_lateness()
+
+    @property
+    def floor_minor(self) -> int:
+        """The past-due amount from which on the borrower is delinquent, in minor units; 0 for any amount."""
+        share = self.floor.percent
+        part = self.principal_minor * share / 100 if share is not None else Decimal(0)
+        return max(self.floor.amount_minor, round_minor(part, self.rounding.mode))
+
+    def in_time_through(self, due_date: date) -> date:
+        """The last day on which paying what is due on `due_date` is in time."""
+        if self.calendar is None or self.non_working_days is NonWorkingDays.COUNT:
+            return due_date
+        return self.calendar.on_or_after(due_date)
+
+    def _check_lateness(self) -> None:
+        _within("delinquency_floor.amount", self.floor.amount_minor, 0, MAX_MINOR)
+        if self.floor.percent is not None and not 0 < self.floor.percent < 100:
+            raise TermsError("delinquency_floor.percent", "must be above 0 and below 100")
+        if self.non_working_days is NonWorkingDays.SKIP and self.calendar is None:
+            raise TermsError(
+                "calendar", "is needed by non_working_days: say whose days off count, such as CN"
+            )
 
     def _check_grace(self) -> None:
         grace, count = self.grace, self.installments

@@ -9,13 +9,16 @@ from typing import Any
 
 from throughline.kernel.money import Rounding, digits_of, from_minor
 from throughline.lending.allocation import buckets
+from throughline.lending.calendar_json import calendar_json, read_calendar
 from throughline.lending.reading_json import InputError, Node
 from throughline.lending.terms import (
+    NO_FLOOR,
     STANDARD_RANGES,
     AllocationPreset,
     AllocationRule,
     Amortization,
     DayCount,
+    DelinquencyFloor,
     DelinquencyRange,
     Direction,
     DueDates,
@@ -27,6 +30,7 @@ from throughline.lending.terms import (
     InterestRounding,
     LoanTerms,
     MonthBasis,
+    NonWorkingDays,
     OverdueBase,
     OverdueInterest,
     PeriodUnit,
@@ -64,6 +68,9 @@ _FIELDS = [
     "future_installments",
     "down_payment_percent",
     "delinquency_ranges",
+    "delinquency_floor",
+    "calendar",
+    "non_working_days",
 ]
 
 
@@ -112,6 +119,9 @@ def read_terms(document: Node, currency: str) -> LoanTerms:
             if document.has("down_payment_percent")
             else None,
             ranges=_ranges(document),
+            floor=_floor(document.child("delinquency_floor"), currency),
+            calendar=read_calendar(document),
+            non_working_days=document.choice("non_working_days", NonWorkingDays, NonWorkingDays.COUNT),
         )
         buckets(terms.allocation)
     except TermsError as error:
@@ -216,6 +226,14 @@ def _ranges(document: Node) -> tuple[DelinquencyRange, ...]:
     )
 
 
+def _floor(node: Node, currency: str) -> DelinquencyFloor:
+    node.only("amount", "percent")
+    return DelinquencyFloor(
+        amount_minor=node.amount("amount", currency) if node.has("amount") else 0,
+        percent=node.percent("percent") if node.has("percent") else None,
+    )
+
+
 def terms_json(terms: LoanTerms) -> dict[str, Any]:
     """The JSON object of terms; `read_terms` gives the same terms back."""
 
@@ -275,7 +293,24 @@ def terms_json(terms: LoanTerms) -> dict[str, Any]:
         "delinquency_ranges": [
             {"name": row.name, "from_day": row.from_day, "to_day": row.to_day} for row in terms.ranges
         ],
+        **_only_where_agreed(terms),
     }
+
+
+def _only_where_agreed(terms: LoanTerms) -> dict[str, Any]:
+    """What most loans do not have: their documents stay as they are."""
+    document: dict[str, Any] = {}
+    if terms.floor != NO_FLOOR:
+        share = terms.floor.percent
+        document["delinquency_floor"] = {
+            "amount": from_minor(terms.floor.amount_minor, terms.currency),
+            "percent": plain(share) if share is not None else None,
+        }
+    if terms.calendar is not None:
+        document["calendar"] = calendar_json(terms.calendar)
+    if terms.non_working_days is not NonWorkingDays.COUNT:
+        document["non_working_days"] = terms.non_working_days.value
+    return document
 
 
 def plain(value: Decimal) -> str:

@@ -90,11 +90,16 @@ class WithCharges(WalkState):
         """One occurrence for each installment that is still unpaid after its grace."""
         grace = self.terms.overdue_interest.grace_days if self.terms.overdue_interest else 0
         for row in self.rows:
-            day = row.due_date + timedelta(days=grace + 1)
+            day = row.meter.in_time + timedelta(days=grace + 1)
             if day > to or row.plan is None or event.id in row.overdue_charged:
                 continue
             principal, interest, _, _ = row.outstanding()
-            if principal + interest == 0 or day < event.value_date or self._paused(day):
+            # No fee for so little that nobody is delinquent over it.
+            if (
+                principal + interest < max(1, self.terms.floor_minor)
+                or day < event.value_date
+                or self._paused(day)
+            ):
                 continue
             row.overdue_charged.add(event.id)
             amount = charge_amount(event, principal, interest, self.terms)

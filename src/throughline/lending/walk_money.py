@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 
-from throughline.lending.accrual import interest_to
+from throughline.lending.accrual import deferred_to, interest_to
 from throughline.lending.allocation import Debt, allocate
 from throughline.lending.history import ChargeKind, LoanEvent
 from throughline.lending.plan import RealBalance
@@ -82,12 +82,14 @@ class WithMoney(WithTerms):
             for charge in row.charges:
                 if charge.due_date <= on:
                     due_now[COMPONENT_OF[charge.kind]] += charge.open
-            yield Debt(row.nr, row.due_date, outstanding, due_now)
+            yield Debt(row.nr, row.due_date, outstanding, due_now, row.meter.in_time)
 
     def _payable_ahead(self, on: date, through: date) -> dict[int, tuple[int, int]]:
         """Principal and interest that money in advance finds on installments that are not due yet: the
         interest that has accrued so far, then principal."""
-        earned = interest_to(self.frozen(max(on, through)), through)
+        state = self.frozen(max(on, through))
+        deferred = deferred_to(state, through)
+        earned = interest_to(state, through) - deferred
         balance = sum(row.outstanding()[PRINCIPAL] for row in self.rows)
         cumulative = self.terms.schedule_type is ScheduleType.CUMULATIVE
         # Taken from the next installments in order: each gives its own principal, no more.
@@ -103,6 +105,10 @@ class WithMoney(WithTerms):
                 earned -= own
                 balance -= outstanding[PRINCIPAL]
                 continue
+            if plan.last and not balance:
+                earned += (
+                    deferred  # it bears nothing, so money in advance reaches it when no principal is left
+                )
             settled = row.paid[INTEREST] + row.waived[INTEREST] - row.credited[INTEREST]
             paid = row.paid[PRINCIPAL] - row.credited[PRINCIPAL]
             full = plan.installment is not None and paid + settled >= plan.installment
@@ -155,12 +161,18 @@ class WithMoney(WithTerms):
 
     def _drop_interest_not_used(self, state: LoanState, day: date) -> None:
         """Each installment keeps the interest that the quote of the day names, and nothing changes it later."""
+        deferred = 0  # of installments that are due; the running one takes it, but did not earn it
         for row, interest in zip(self.rows, settled_interest(state, day), strict=True):
-            if row.plan is not None:
-                kept = interest - row.credited[INTEREST]
-                accrual = row.plan.accrual if row.due_date <= day else kept
-                row.plan.settle(row.plan.principal, kept, accrual)
-                row.recount()
+            if (planned := row.plan) is None:
+                continue
+            kept = interest - row.credited[INTEREST]
+            if row.due_date <= day:
+                accrual = planned.accrual
+                deferred += planned.deferred
+            else:
+                accrual, deferred = max(0, kept - deferred), max(0, deferred - kept)
+            planned.settle(planned.principal, kept, accrual)
+            row.recount()
 
     def _charge_back(self, event: LoanEvent) -> None:
         """The payer's bank took money back: the debt returns by the portions of that payment, on the

@@ -138,7 +138,7 @@ class Row:
         self.paid[component] += amount
         if on < self.due_date:
             self.in_advance += amount
-        elif on > self.due_date:
+        elif on > self.meter.in_time:
             self.late += amount
         left = amount
         for charge in self.charges:

@@ -57,6 +57,10 @@ COLUMNS = {
     "future_installments": Kind.TEXT,
     "down_payment_percent": Kind.TEXT,
     "delinquency_ranges": Kind.LIST,
+    "delinquency_floor.amount": Kind.TEXT,
+    "delinquency_floor.percent": Kind.TEXT,
+    "calendar": Kind.TEXT,
+    "non_working_days": Kind.TEXT,
 }
 REQUIRED = ("principal", "annual_rate_percent", "expected_disbursement_date")
 

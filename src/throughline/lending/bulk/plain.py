@@ -60,6 +60,10 @@ _ALLOWED: dict[str, frozenset[str]] = {
     "allocation_direction": _ANY,
     "future_installments": _ANY,
     "delinquency_ranges": _ANY,
+    "delinquency_floor.amount": _ANY,
+    "delinquency_floor.percent": _ANY,
+    "calendar": _ANY,
+    "non_working_days": _ANY,
 }
 # Any values do for the fields of BY_ROW: each row's own are checked when it is read.
 _SAMPLE = {"principal": "1", "annual_rate_percent": "1", "expected_disbursement_date": "2026-01-01"}
