@@ -238,6 +238,26 @@ def test_what_the_arrays_do_not_know_is_not_plain(column: str, text: str) -> Non
     assert structure_of("CNY", {"installments": "12", column: text}) is None
 
 
+@pytest.mark.parametrize("interest", ["", "contractual", "adjusted"])
+def test_moved_due_dates_are_planned_one_by_one(interest: str, computed_alone: list[str]) -> None:
+    """Over 1 October 2026, a day off until the 7th; `days` are those that bear interest."""
+    plain = {
+        "principal": "1000", "annual_rate_percent": "12", "installments": "2",
+        "expected_disbursement_date": "2026-09-01", "calendar": "CN",
+    }  # fmt: skip
+    moved = plain | {"due_date_adjustment.convention": "next", "due_date_adjustment.interest": interest}
+    loans = table([("CNY", plain)] * 20 + [("CNY", moved)])
+    assert at_once(loans) == one_by_one(loans)
+    assert computed_alone[:1] == ["L20"]
+    found = next(Planner().plan(loans, lambda _: None))
+    assert [date.fromordinal(day) for day in found.due[-2:].tolist()] == [
+        date(2026, 10, 8),
+        date(2026, 11, 2),
+    ]
+    assert found.interest_days[-2:].tolist() == ([37, 25] if interest == "adjusted" else [30, 31])
+    assert found.interest_days[:2].tolist() == [30, 31]
+
+
 def test_documents_have_the_types_of_their_fields() -> None:
     cells = {"installments": "12", "day_count.year": "365", "grace.arrears_days": "x", "allocation": ""}
     cells |= {"interest_recalculation.enabled": "true", "allocation_order": '["due.fee"]'}

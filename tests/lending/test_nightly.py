@@ -33,6 +33,11 @@ LOANS = 60
 MORE_TERMS = {
     "night-floor": {"delinquency_floor": {"amount": "30.00", "percent": "1"}},
     "night-days-off": {"calendar": "CN", "non_working_days": "skip"},
+    "night-moved": {"calendar": "CN", "due_date_adjustment": {"convention": "next"}},
+    "night-moved-interest": {
+        "calendar": "CN",
+        "due_date_adjustment": {"convention": "modified_next", "interest": "adjusted"},
+    },
     "night-both": {"calendar": "CN", "non_working_days": "skip", "delinquency_floor": {"percent": "4"}},
 }
 REASON = {"zh-CN": "测试", "en": "test"}

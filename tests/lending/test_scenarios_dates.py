@@ -143,3 +143,29 @@ def test_a_moved_date_moves_its_interest_days() -> None:
         ["2026-04-01", 21, "3.45"],
         ["2026-05-01", 30, "2.47"],
     ]
+
+
+def test_due_dates_that_are_days_off_move_and_say_what_is_provisional() -> None:
+    """Due on 31 October (a Saturday), 30 November, 31 December 2026 and 31 January 2027 (a Sunday): 1 % a month."""
+    terms = {"calendar": "CN", "due_date_adjustment": {"convention": "modified_next"}, "installments": 4}
+    found = answer([payout("2026-09-30")], "2026-11-02", due_dates="month_end", **terms)
+    assert table(found, "due_date", "days", "interest", "provisional") == [
+        ["2026-10-30", 31, "10.00", False],
+        ["2026-11-30", 30, "7.54", False],
+        ["2026-12-31", 31, "5.05", False],
+        ["2027-01-29", 31, "2.54", True],
+    ]
+    assert found["delinquency"]["past_due_days"] == 3
+    draft = answer([], "2026-09-01", due_dates="month_end", expected_disbursement_date="2026-09-30", **terms)
+    assert table(draft, "due_date", "days", "provisional") == table(found, "due_date", "days", "provisional")
+
+
+def test_due_dates_that_would_meet_are_refused_by_their_field() -> None:
+    refused(
+        "$.terms.due_date_adjustment.convention",
+        [payout("2026-09-30")],
+        "2026-10-01",
+        calendar="CN",
+        due_date_adjustment={"convention": "previous"},
+        first_due_date="2026-10-01",
+    )

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from lending.samples import History, loan_terms
 from throughline.compliance.calendars import working_days
+from throughline.compliance.working_days import Convention
 from throughline.kernel.money import Rounding
 from throughline.lending.accrual import accrued_to
 from throughline.lending.checks import HistoryError
@@ -17,11 +18,14 @@ from throughline.lending.periods import ScheduleError
 from throughline.lending.segments import accrual_plan
 from throughline.lending.state import LoanStatus
 from throughline.lending.terms import (
+    NO_ADJUSTMENT,
     NO_FLOOR,
     Amortization,
     DayCount,
     DelinquencyFloor,
+    DueDateAdjustment,
     Frequency,
+    InterestDates,
     LoanTerms,
     MonthBasis,
     NonWorkingDays,
@@ -33,21 +37,22 @@ from throughline.lending.terms import (
 )
 
 CALENDAR = working_days("CN", 2027, 2033)
+ADJUSTMENTS = [DueDateAdjustment(one, interest) for one in Convention for interest in InterestDates]
 LOANS = 10_000
 DAYS_OF_LOAN = 6
 
 
 def random_terms(chance: random.Random) -> LoanTerms:
     """Terms of every kind that the schedule knows."""
+    every = chance.choice([Frequency(), Frequency(2, PeriodUnit.WEEKS), Frequency(10, PeriodUnit.DAYS)])
     return loan_terms(
         principal_minor=chance.choice([1_000, 99_999, 300_000, 4_999_999]),
         installments=chance.randint(1, 12),
         annual_rate_percent=Decimal(chance.randint(0, 3600)) / 100,
         amortization=chance.choice(list(Amortization)),
         day_count=DayCount(chance.choice(list(YearBasis)), chance.choice(list(MonthBasis))),
-        repay_every=chance.choice(
-            [Frequency(), Frequency(2, PeriodUnit.WEEKS), Frequency(10, PeriodUnit.DAYS)]
-        ),
+        repay_every=every,
+        adjustment=chance.choice(ADJUSTMENTS) if every.days_at_least >= 14 else NO_ADJUSTMENT,
         rounding=RoundingRules(chance.choice(list(Rounding))),
         arrears_days=chance.randint(0, 4),
         floor=chance.choice([NO_FLOOR, DelinquencyFloor(1_000)]),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from lending.samples import History, loan_terms
 from throughline.compliance.calendars import working_days
+from throughline.compliance.working_days import Convention
 from throughline.kernel.money import Rounding
 from throughline.ledger.entries import check as check_lines
 from throughline.lending.accrual import Accrued, charged
@@ -41,9 +42,11 @@ from throughline.lending.terms import (
     DayCount,
     DelinquencyFloor,
     Direction,
+    DueDateAdjustment,
     Frequency,
     FutureInstallments,
     Grace,
+    InterestDates,
     InterestMethod,
     InterestPeriod,
     InterestRounding,
@@ -66,6 +69,8 @@ LAST_DAY = 400
 END = PAYOUT + timedelta(days=LAST_DAY)
 PRESETS = [preset for preset in AllocationPreset if preset is not AllocationPreset.CUSTOM]
 CALENDAR = working_days("CN", 2026, 2030)
+ADJUSTED = [DueDateAdjustment(one, InterestDates.ADJUSTED) for one in Convention]
+CONTRACTUAL = [DueDateAdjustment(one, InterestDates.CONTRACTUAL) for one in Convention]
 FLOORS = [NO_FLOOR, NO_FLOOR, DelinquencyFloor(300), DelinquencyFloor(100, Decimal(2))]
 
 
@@ -73,6 +78,7 @@ FLOORS = [NO_FLOOR, NO_FLOOR, DelinquencyFloor(300), DelinquencyFloor(100, Decim
 def any_terms(draw: st.DrawFn) -> LoanTerms:
     count = draw(st.integers(1, 12))
     flat = draw(st.booleans()) and draw(st.booleans())
+    recalculated = not flat and draw(st.booleans())
     return loan_terms(
         principal_minor=draw(st.integers(1_000, 5_000_000)),
         installments=count,
@@ -97,7 +103,7 @@ def any_terms(draw: st.DrawFn) -> LoanTerms:
             draw(st.integers(0, min(2, count - 1))),
         ),
         recalculation=Recalculation(
-            enabled=not flat and draw(st.booleans()),
+            enabled=recalculated,
             rest=draw(st.sampled_from(list(Rest))),
             prepayment=draw(st.sampled_from(list(Prepayment))),
             preclosure=draw(st.sampled_from(list(Preclosure))),
@@ -110,6 +116,7 @@ def any_terms(draw: st.DrawFn) -> LoanTerms:
         floor=draw(st.sampled_from(FLOORS)),
         calendar=CALENDAR,
         non_working_days=draw(st.sampled_from(list(NonWorkingDays))),
+        adjustment=draw(st.sampled_from(ADJUSTED if recalculated else ADJUSTED + CONTRACTUAL)),
         allocation=draw(
             st.builds(
                 AllocationRule,

@@ -78,6 +78,8 @@ _MEMBERS = {
 def _place(node: Node, error: ScheduleError) -> str:
     if error.code == "installment_too_small":
         return "$.terms.installment_amount"
+    if error.code == "due_dates_meet":
+        return "$.terms.due_date_adjustment.convention"
     named = next((name for name in _MEMBERS.get(error.code, ()) if node.has(name)), None)
     return node.at(named) if named else node.path
 

@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from throughline.cli.loan_books import Entry, IncomePosting, LoanBooks
+from throughline.compliance.working_days import Convention
 from throughline.kernel.money import from_minor
 from throughline.lending.delinquency import delinquency
 from throughline.lending.history import PAYMENTS
 from throughline.lending.periods import ScheduleError
 from throughline.lending.schedule import build_schedule
-from throughline.lending.state import ChargeState, InstallmentState, LoanState, Transaction
-
-NOTHING = (0, 0, 0, 0)
+from throughline.lending.state import ChargeState, InstallmentState, LoanState, Transaction, drafted
 
 
 class Answer:
@@ -24,6 +23,7 @@ class Answer:
         self._books = books
         self._state = books.state()
         self._currency = books.terms.currency
+        self._adjusted = books.terms.adjustment.convention is not Convention.NONE
 
     def document(self) -> dict[str, Any]:
         """The whole answer."""
@@ -49,7 +49,7 @@ class Answer:
             "nr": row.nr,
             "from": row.from_date.isoformat(),
             "due_date": row.due_date.isoformat(),
-            "days": (row.due_date - row.from_date).days,
+            "days": (row.through_date - row.from_date).days,
             "balance": self._money(row.balance_minor),
             **{name: self._money(amount) for name, amount in zip(names, row.due, strict=True)},
             "due": self._money(sum(row.due)),
@@ -59,6 +59,7 @@ class Answer:
             "waived": self._money(sum(row.waived)),
             "outstanding": self._money(row.outstanding_minor),
             "obligations_met_on": row.obligations_met_on.isoformat() if row.obligations_met_on else None,
+            **({"provisional": row.provisional} if self._adjusted else {}),
         }
 
     def _totals(self, state: LoanState, rows: Sequence[InstallmentState]) -> dict[str, str]:
@@ -178,20 +179,4 @@ def _draft(books: LoanBooks) -> tuple[InstallmentState, ...]:
         if error.code != "no_disbursement":
             raise
         return ()
-    return tuple(
-        InstallmentState(
-            nr=row.nr,
-            from_date=row.from_date,
-            due_date=row.due_date,
-            opening_minor=row.opening_minor,
-            balance_minor=row.balance_minor,
-            accrual_minor=row.accrual_minor,
-            due=(row.principal_minor, row.interest_minor, 0, 0),
-            paid=NOTHING,
-            waived=NOTHING,
-            in_advance_minor=0,
-            late_minor=0,
-            obligations_met_on=None,
-        )
-        for row in planned
-    )
+    return tuple(drafted(row, books.terms) for row in planned)

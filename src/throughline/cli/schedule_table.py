@@ -57,7 +57,7 @@ class _Csv:
             b",",
             self._days.fields(planned.due),
             b",",
-            whole(planned.due - planned.start),
+            whole(planned.interest_days),
             b",",
             amounts(planned.balance, digits),
             b",",
@@ -95,7 +95,7 @@ class _Parquet:
             pa.array(planned.nr.astype(np.int32)),
             self._texts(self._days.fields(planned.start)),
             self._texts(self._days.fields(planned.due)),
-            pa.array((planned.due - planned.start).astype(np.int32)),
+            pa.array(planned.interest_days.astype(np.int32)),
             *self._amounts([planned.balance, planned.principal, planned.interest, due], digits),
         ]
         self._writer.write_table(pa.Table.from_arrays(columns, schema=self._schema))

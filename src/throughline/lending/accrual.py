@@ -31,7 +31,7 @@ def interest_in_period(schedule: Schedule, row: InstallmentState, on: date) -> i
     """
     if row.plan is None or on <= row.from_date:
         return 0
-    if on >= max(row.due_date, row.plan.borne_through):
+    if on >= row.plan.borne_through:
         return row.accrual_minor
     rules = schedule.clock.grid.terms.rounding
     return min(

@@ -56,6 +56,9 @@ class InstallmentOut(BaseModel):
     waived_minor: int
     outstanding_minor: int
     obligations_met_on: date | None
+    due_date_provisional: bool = Field(
+        False, description="The due date was moved by a list of days off that was not official yet"
+    )
 
 
 class PayoffOut(BaseModel):
@@ -117,6 +120,7 @@ def installment_out(row: InstallmentState) -> InstallmentOut:
         waived_minor=sum(row.waived),
         outstanding_minor=row.outstanding_minor,
         obligations_met_on=row.obligations_met_on,
+        due_date_provisional=row.provisional,
     )
 
 

@@ -92,6 +92,11 @@ class Grid:
             self._extend()
         return self._dates[nr]
 
+    def ends_on(self, nr: int) -> date:
+        """The last interest day of period `nr`, which a day off may have moved; 0 is the payout."""
+        day = self.due_on(nr)
+        return self.terms.ends_on(day) if nr else day
+
     def share(self, nr: int) -> Ratio:
         """The whole contractual period `nr` as a share of a year."""
         self.due_on(nr)

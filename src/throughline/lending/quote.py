@@ -105,7 +105,8 @@ def _interest(state: LoanState, on: date) -> list[tuple[int, int]]:
     """(interest kept, interest paid or waived) of each installment for a pay-off on a day."""
     through = on
     if state.terms.recalculation.preclosure is Preclosure.TILL_REST_DATE:
-        through = min((row.due_date for row in state.installments if row.due_date >= on), default=on)
+        # A due date that has moved behind a day off carries no interest for the days after its period.
+        through = max(on, next((row.through_date for row in state.installments if row.due_date >= on), on))
     left = interest_to(state, through)
     rows = []
     for row in state.installments:

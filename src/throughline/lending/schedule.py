@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from itertools import pairwise
 
+from throughline.compliance.working_days import Convention
 from throughline.lending.periods import DueDateShift, Grid, ScheduleError, count_on
 from throughline.lending.plan import RealBalance, calculate, lent
 from throughline.lending.plan_rows import InterestClock, PlanRow
@@ -40,7 +41,8 @@ class Installment:
 
     `interest_minor` is what is due with it, `accrual_minor` what accrues in its period; they differ
     while interest is carried or collected later. `balance_minor` is the principal left after it,
-    `opening_minor` before it.
+    `opening_minor` before it. `through_date` is the last interest day of its period: the due date, unless
+    that has moved away from a day off and interest has not.
     """
 
     nr: int
@@ -51,6 +53,7 @@ class Installment:
     principal_minor: int
     interest_minor: int
     accrual_minor: int
+    through_date: date
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +124,9 @@ class Plan:
         clock = InterestClock(grid, rate_ratio(terms.annual_rate_percent), pauses)
         counted = terms.installments if terms.installment_minor is None else 0
         rows = [_row(terms, grid, nr) for nr in range(1, counted + 1)]
-        return Plan(terms, clock, rows, list(shifts))
+        plan = Plan(terms, clock, rows, list(shifts))
+        plan.check_adjusted(paid_out_on)
+        return plan
 
     def pay_out(self, on: date, amount: int) -> None:
         """A tranche: what is left is spread anew over the rows from its day on."""
@@ -141,7 +146,7 @@ class Plan:
             balance = amount - sum(row.principal_fixed for row in self.rows if row.down_payment)
             self.installment = spread(self.regular(), self.clock, balance, (), terms.installment_minor, dates)
             return
-        left = [row for row in self.regular() if row.due_date > on]
+        left = [row for row in self.regular() if min(row.due_date, self.payable_on(row)) > on]
         if not left:
             raise ScheduleError("tranche_after_maturity", "no installment is left after the payout")
         signed = terms.installment_minor
@@ -197,7 +202,9 @@ class Plan:
         """
         for shift in list(self.pending):
             rows = self.regular()
-            at = next((place for place, row in enumerate(rows) if row.due_date == shift.from_due), None)
+            at = next(
+                (place for place, row in enumerate(rows) if self.payable_on(row) == shift.from_due), None
+            )
             if at is None:
                 continue
             self.pending.remove(shift)
@@ -205,7 +212,7 @@ class Plan:
 
     def move(self, rows: Sequence[PlanRow], at: int, to: date, *, following: bool) -> None:
         """Move the due date of the row at a place; with `following` the later ones are counted from it."""
-        rows[at].due_date = to
+        rows[at].due_date = self.terms.ends_on(to)
         if following:
             every = self.anchor.every if self.anchor else self.terms.repay_every
             self.anchor = Anchor(at, to, every)
@@ -216,11 +223,17 @@ class Plan:
         self.check_order()
 
     def date_of(self, place: int) -> date:
-        """The due date that belongs to a place among the regular rows, also beyond the last."""
+        """The last interest day that belongs to a place among the regular rows, also beyond the last."""
         start = self.anchor
         if start is None:
-            return self.clock.grid.due_on(place + 1)
-        return count_on(start.date, start.every, place - start.place, self.terms.due_dates)
+            return self.clock.grid.ends_on(place + 1)
+        return self.terms.ends_on(
+            count_on(start.date, start.every, place - start.place, self.terms.due_dates)
+        )
+
+    def payable_on(self, row: PlanRow) -> date:
+        """When a row is due: at the end of its period, or on the working day to which that moves."""
+        return row.due_date if row.down_payment else self.terms.payable_on(row.due_date)
 
     def check_order(self) -> None:
         """Raise ScheduleError `due_date_out_of_order` when dates meet or pass each other."""
@@ -229,6 +242,15 @@ class Plan:
         )
         if wrong is not None:
             raise ScheduleError("due_date_out_of_order", f"{wrong.due_date} would meet another due date")
+
+    def check_adjusted(self, paid_out_on: date) -> None:
+        """Raise ScheduleError `due_dates_meet` when days off move due dates together or onto the payout."""
+        before = paid_out_on
+        for row in self.rows if self.terms.adjustment.convention is not Convention.NONE else ():
+            due = self.payable_on(row)
+            if due <= before or row.due_date <= row.from_date:
+                raise ScheduleError("due_dates_meet", f"by the calendar {due} would meet {before}")
+            before = due
 
     def check_shifts(self) -> None:
         """Raise ScheduleError `installment_not_found` when a moved date is that of no installment."""
@@ -248,12 +270,13 @@ class Plan:
                 Installment(
                     row.nr,
                     row.from_date,
-                    row.due_date,
+                    self.payable_on(row),
                     row.opening,
                     self.balance_after(row),
                     row.principal,
                     row.interest,
                     row.accrual,
+                    row.due_date,
                 )
                 for row in self.rows
             ),
@@ -289,8 +312,8 @@ def _row(terms: LoanTerms, grid: Grid, nr: int) -> PlanRow:
     grace = terms.grace
     return PlanRow(
         nr,
-        grid.due_on(nr - 1),
-        grid.due_on(nr),
+        grid.ends_on(nr - 1),
+        grid.ends_on(nr),
         no_principal=nr <= grace.principal and terms.amortization is not Amortization.BULLET,
         held=nr <= grace.interest_payment,
         free=nr <= grace.interest_free,

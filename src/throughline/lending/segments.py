@@ -230,7 +230,8 @@ def _interest(state: LoanState) -> Iterator[Segment]:
             continue
         if row.from_date != end or planned.settled:
             raise _NoPlan
-        cuts = {row.from_date, row.due_date, *_edges(clock.pauses, row.from_date, row.due_date)}
+        last = row.through_date
+        cuts = {row.from_date, last, *_edges(clock.pauses, row.from_date, last)}
         cuts |= {one.after for one in planned.stretches} | set(_grid_dates(state, row))
         for low, high in pairwise(sorted(cuts)):
             done = Fraction(*accrued_in(planned, clock, low))
@@ -239,7 +240,7 @@ def _interest(state: LoanState) -> Iterator[Segment]:
             yield Segment(
                 SegmentKind.INTEREST, low, high - ONE_DAY, earned, n0, n1, d, cap_minor=row.accrual_minor
             )
-        earned, end = earned + row.accrual_minor, row.due_date
+        earned, end = earned + row.accrual_minor, last
     if end is not None:
         yield Segment(SegmentKind.INTEREST, end, None, earned)
 
@@ -249,7 +250,7 @@ def _grid_dates(state: LoanState, row: InstallmentState) -> Iterator[date]:
     if state.schedule is None:
         return
     nr = 1
-    while (day := state.schedule.clock.grid.due_on(nr)) < row.due_date:
+    while (day := state.schedule.clock.grid.due_on(nr)) < row.through_date:
         if day > row.from_date:
             yield day
         nr += 1

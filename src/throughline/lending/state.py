@@ -9,7 +9,7 @@ from enum import StrEnum
 from throughline.lending.allocation import AllocationLine
 from throughline.lending.history import ChargeKind, EventType, Pauses
 from throughline.lending.plan_rows import PlanRow
-from throughline.lending.schedule import Schedule
+from throughline.lending.schedule import Installment, Schedule
 from throughline.lending.terms import LoanTerms
 
 Four = tuple[int, int, int, int]  # principal, interest, fee, penalty (see allocation.Component)
@@ -32,7 +32,8 @@ class LoanStatus(StrEnum):
 class InstallmentState:
     """An installment with what became of it. For each component due = paid + waived + written off + outstanding.
 
-    `credited` is the part of the dues that a chargeback has put back: owed, but no income.
+    `credited` is the part of the dues that a chargeback has put back: owed, but no income. `provisional` says
+    that the list of days off by which the due date was found was not out yet.
     """
 
     nr: int
@@ -50,7 +51,13 @@ class InstallmentState:
     additional: bool = False
     credited: Four = NOTHING
     written_off: Four = NOTHING
+    provisional: bool = False
     plan: PlanRow | None = field(default=None, compare=False)
+
+    @property
+    def through_date(self) -> date:
+        """The last interest day of its period: the due date, unless that alone has moved away from a day off."""
+        return self.plan.due_date if self.plan is not None else self.due_date
 
     @property
     def outstanding(self) -> Four:
@@ -65,6 +72,26 @@ class InstallmentState:
     @property
     def outstanding_minor(self) -> int:
         return sum(self.due) - sum(self.paid) - sum(self.waived) - sum(self.written_off)
+
+
+def drafted(row: Installment, terms: LoanTerms) -> InstallmentState:
+    """An installment of a plan on which nothing has happened yet, since the loan has not been paid out."""
+    return InstallmentState(
+        nr=row.nr,
+        from_date=row.from_date,
+        due_date=row.due_date,
+        opening_minor=row.opening_minor,
+        balance_minor=row.balance_minor,
+        accrual_minor=row.accrual_minor,
+        due=(row.principal_minor, row.interest_minor, 0, 0),
+        paid=NOTHING,
+        waived=NOTHING,
+        in_advance_minor=0,
+        late_minor=0,
+        obligations_met_on=None,
+        provisional=terms.is_provisional(row.due_date),
+        plan=PlanRow(row.nr, row.from_date, row.through_date),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,12 @@ from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 
-from throughline.compliance.working_days import WorkingDays
+from throughline.compliance.working_days import Convention, WorkingDays
 from throughline.kernel.money import MAX_MINOR, Rounding, round_minor
 
 MAX_INSTALLMENTS = 600  # fifty years of months; anything longer is a typing error
 MAX_RATE_PERCENT = Decimal(1000)
+SHORTEST_ADJUSTED_DAYS = 14  # the longest holidays are ten days with their weekends
 
 
 class TermsError(ValueError):
@@ -152,12 +153,24 @@ class NonWorkingDays(StrEnum):
     SKIP = "skip"
 
 
+class InterestDates(StrEnum):
+    """To which date the interest of an installment runs whose due date has moved: the contract's, or the moved one."""
+
+    CONTRACTUAL = "contractual"
+    ADJUSTED = "adjusted"
+
+
 @dataclass(frozen=True, slots=True)
 class Frequency:
     """One period: `count` units long."""
 
     count: int = 1
     unit: PeriodUnit = PeriodUnit.MONTHS
+
+    @property
+    def days_at_least(self) -> int:
+        """The days of the shortest such period."""
+        return self.count * {PeriodUnit.MONTHS: 28, PeriodUnit.WEEKS: 7, PeriodUnit.DAYS: 1}[self.unit]
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +244,17 @@ class DelinquencyRange:
 
 
 @dataclass(frozen=True, slots=True)
+class DueDateAdjustment:
+    """Where due dates go that fall on a day off, and whether interest goes with them."""
+
+    convention: Convention = Convention.NONE
+    interest: InterestDates = InterestDates.CONTRACTUAL
+
+
+NO_ADJUSTMENT = DueDateAdjustment()
+
+
+@dataclass(frozen=True, slots=True)
 class DelinquencyFloor:
     """The past-due amount from which on a borrower is delinquent: the larger of an amount (minor units) and a
     percentage of the contract's principal. Nobody is delinquent over less."""
@@ -295,6 +319,7 @@ class LoanTerms:
     floor: DelinquencyFloor = NO_FLOOR
     calendar: WorkingDays | None = None
     non_working_days: NonWorkingDays = NonWorkingDays.COUNT
+    adjustment: DueDateAdjustment = NO_ADJUSTMENT
 
     def __post_init__(self) -> None:
         _within("principal", self.principal_minor, 1, MAX_MINOR)
@@ -326,6 +351,22 @@ class LoanTerms:
             raise TermsError("first_due_date", "must be after expected_disbursement_date")
         _check_ranges(self.ranges)
         self._check_lateness()
+        self._check_adjustment()
+
+    def payable_on(self, day: date) -> date:
+        """When the installment of a date of the contract is due: that date, or the working day it moves to."""
+        if self.calendar is None or self.adjustment.convention is Convention.NONE:
+            return day
+        return self.calendar.moved(day, self.adjustment.convention)
+
+    def ends_on(self, day: date) -> date:
+        """The last interest day of the period that ends on a date of the contract."""
+        return self.payable_on(day) if self.adjustment.interest is InterestDates.ADJUSTED else day
+
+    def is_provisional(self, due_date: date) -> bool:
+        """Whether a due date was found by days off that were not announced yet when the loan was made."""
+        adjusted = self.adjustment.convention is not Convention.NONE
+        return adjusted and self.calendar is not None and self.calendar.provisional(due_date)
 
     @property
     def floor_minor(self) -> int:
@@ -347,6 +388,24 @@ class LoanTerms:
         if self.non_working_days is NonWorkingDays.SKIP and self.calendar is None:
             raise TermsError(
                 "calendar", "is needed by non_working_days: say whose days off count, such as CN"
+            )
+
+    def _check_adjustment(self) -> None:
+        if self.adjustment.convention is Convention.NONE:
+            return
+        if self.calendar is None:
+            raise TermsError(
+                "calendar", "is needed by due_date_adjustment: say whose days off count, such as CN"
+            )
+        if self.repay_every.days_at_least < SHORTEST_ADJUSTED_DAYS:
+            raise TermsError(
+                "due_date_adjustment.convention",
+                f"needs a period of at least {SHORTEST_ADJUSTED_DAYS} days: in a long holiday shorter ones would meet",
+            )
+        if self.recalculation.enabled and self.adjustment.interest is InterestDates.CONTRACTUAL:
+            raise TermsError(
+                "due_date_adjustment.interest",
+                "must be adjusted where interest_recalculation.enabled is true: there interest runs to the payment",
             )
 
     def _check_grace(self) -> None:

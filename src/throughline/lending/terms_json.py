@@ -7,11 +7,13 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from throughline.compliance.working_days import Convention
 from throughline.kernel.money import Rounding, digits_of, from_minor
 from throughline.lending.allocation import buckets
 from throughline.lending.calendar_json import calendar_json, read_calendar
 from throughline.lending.reading_json import InputError, Node
 from throughline.lending.terms import (
+    NO_ADJUSTMENT,
     NO_FLOOR,
     STANDARD_RANGES,
     AllocationPreset,
@@ -21,10 +23,12 @@ from throughline.lending.terms import (
     DelinquencyFloor,
     DelinquencyRange,
     Direction,
+    DueDateAdjustment,
     DueDates,
     Frequency,
     FutureInstallments,
     Grace,
+    InterestDates,
     InterestMethod,
     InterestPeriod,
     InterestRounding,
@@ -71,6 +75,7 @@ _FIELDS = [
     "delinquency_floor",
     "calendar",
     "non_working_days",
+    "due_date_adjustment",
 ]
 
 
@@ -121,6 +126,7 @@ def read_terms(document: Node, currency: str) -> LoanTerms:
             ranges=_ranges(document),
             floor=_floor(document.child("delinquency_floor"), currency),
             calendar=read_calendar(document),
+            adjustment=_adjustment(document.child("due_date_adjustment")),
             non_working_days=document.choice("non_working_days", NonWorkingDays, NonWorkingDays.COUNT),
         )
         buckets(terms.allocation)
@@ -226,6 +232,14 @@ def _ranges(document: Node) -> tuple[DelinquencyRange, ...]:
     )
 
 
+def _adjustment(node: Node) -> DueDateAdjustment:
+    node.only("convention", "interest")
+    return DueDateAdjustment(
+        convention=node.choice("convention", Convention, Convention.NONE),
+        interest=node.choice("interest", InterestDates, InterestDates.CONTRACTUAL),
+    )
+
+
 def _floor(node: Node, currency: str) -> DelinquencyFloor:
     node.only("amount", "percent")
     return DelinquencyFloor(
@@ -308,6 +322,11 @@ def _only_where_agreed(terms: LoanTerms) -> dict[str, Any]:
         }
     if terms.calendar is not None:
         document["calendar"] = calendar_json(terms.calendar)
+    if terms.adjustment != NO_ADJUSTMENT:
+        document["due_date_adjustment"] = {
+            "convention": terms.adjustment.convention.value,
+            "interest": terms.adjustment.interest.value,
+        }
     if terms.non_working_days is not NonWorkingDays.COUNT:
         document["non_working_days"] = terms.non_working_days.value
     return document

@@ -31,7 +31,15 @@ from throughline.lending.models import (
 from throughline.lending.products import product_version
 from throughline.lending.quote import PayoffQuote, payoff_quote
 from throughline.lending.schedule import build_schedule
-from throughline.lending.state import ChargeState, Four, InstallmentState, LoanState, LoanStatus, Transaction
+from throughline.lending.state import (
+    ChargeState,
+    Four,
+    InstallmentState,
+    LoanState,
+    LoanStatus,
+    Transaction,
+    drafted,
+)
 
 
 class NotQuotable(Conflict):
@@ -192,23 +200,7 @@ def loan_view(
 def _draft(file: LoanFile) -> tuple[InstallmentState, ...]:
     if file.row.status != LoanStatus.APPROVED.value:
         return ()
-    return tuple(
-        InstallmentState(
-            nr=row.nr,
-            from_date=row.from_date,
-            due_date=row.due_date,
-            opening_minor=row.opening_minor,
-            balance_minor=row.balance_minor,
-            accrual_minor=row.accrual_minor,
-            due=(row.principal_minor, row.interest_minor, 0, 0),
-            paid=(0, 0, 0, 0),
-            waived=(0, 0, 0, 0),
-            in_advance_minor=0,
-            late_minor=0,
-            obligations_met_on=None,
-        )
-        for row in build_schedule(file.terms, ()).installments
-    )
+    return tuple(drafted(row, file.terms) for row in build_schedule(file.terms, ()).installments)
 
 
 def _sum(rows: Sequence[Four]) -> Four:

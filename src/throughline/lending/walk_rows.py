@@ -176,6 +176,7 @@ class Row:
             additional=plan is None,
             credited=four(self.credited),
             written_off=four(self.lost),
+            provisional=plan is not None and self.meter.terms.is_provisional(self.due_date),
             plan=plan,
         )
 

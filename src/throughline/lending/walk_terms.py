@@ -46,14 +46,12 @@ class WithTerms(WithCharges):
         first_time = not self.rows
         self.rows = []
         for planned in self.plan.rows:
-            row = known.get(id(planned))
+            row, due = known.get(id(planned)), self.plan.payable_on(planned)
             if row is None:
-                row = Row(
-                    planned.nr, planned.from_date, planned.due_date, self._meter(planned.due_date), planned
-                )
-            elif row.due_date != planned.due_date:
-                row.meter = self._meter(planned.due_date)
-            row.nr, row.from_date, row.due_date = planned.nr, planned.from_date, planned.due_date
+                row = Row(planned.nr, planned.from_date, due, self._meter(due), planned)
+            elif row.due_date != due:
+                row.meter = self._meter(due)
+            row.nr, row.from_date, row.due_date = planned.nr, planned.from_date, due
             self.rows.append(row)
         last = self.rows[-1]
         for row in extra:
@@ -78,7 +76,9 @@ class WithTerms(WithCharges):
         if plan is None or new is None:
             return
         regular = plan.regular()
-        at = next((place for place, row in enumerate(regular) if row.due_date >= event.value_date), None)
+        at = next(
+            (place for place, row in enumerate(regular) if plan.payable_on(row) >= event.value_date), None
+        )
         if at is None:
             return
         if new.annual_rate_percent is not None:
@@ -132,8 +132,11 @@ class WithTerms(WithCharges):
                     earned,
                 )
         for row in self.rows:
-            if row.plan is not None:
-                row.plan.from_date, row.plan.due_date = min(row.from_date, day), min(row.due_date, day)
+            if (planned := row.plan) is not None:
+                planned.from_date, planned.due_date = (
+                    min(planned.from_date, day),
+                    min(planned.due_date, day),
+                )
         keep = {id(row.plan) for row in self.rows if row.from_date < day or any(row.paid) or any(row.waived)}
         plan.rows = [row for row in plan.rows if id(row) in keep]
         every = new.repay_every or self.terms.repay_every
@@ -176,7 +179,7 @@ class WithTerms(WithCharges):
         plan, day = self.plan, event.value_date
         if plan is None:
             return
-        left = [row for row in plan.regular() if row.due_date > day]
+        left = [row for row in plan.regular() if plan.payable_on(row) > day]
         if not left:
             return
         for row in self.rows:

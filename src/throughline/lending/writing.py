@@ -52,6 +52,7 @@ _SCHEDULE_PROBLEMS = {
     "installment_not_found": N_("No installment is due on that day"),
     "due_date_out_of_order": N_("The new due date would meet or pass another one"),
     "tranche_after_maturity": N_("No installment is left after this payout"),
+    "due_dates_meet": N_("By the loan's calendar two due dates would meet"),
     "installment_too_small": N_("The installment does not repay the loan"),
 }
 

@@ -61,6 +61,8 @@ COLUMNS = {
     "delinquency_floor.percent": Kind.TEXT,
     "calendar": Kind.TEXT,
     "non_working_days": Kind.TEXT,
+    "due_date_adjustment.convention": Kind.TEXT,
+    "due_date_adjustment.interest": Kind.TEXT,
 }
 REQUIRED = ("principal", "annual_rate_percent", "expected_disbursement_date")
 

@@ -46,6 +46,7 @@ _ALLOWED: dict[str, frozenset[str]] = {
     "grace.interest_free_installments": frozenset({"0"}),
     "interest_recalculation.enabled": frozenset({"false"}),
     "schedule_type": frozenset({"progressive"}),
+    "due_date_adjustment.convention": frozenset({"none"}),
     # What happens after the plan: read and checked, without a part in the schedule.
     "overdue_interest.annual_rate_percent": _ANY,
     "overdue_interest.grace_days": _ANY,
@@ -64,6 +65,7 @@ _ALLOWED: dict[str, frozenset[str]] = {
     "delinquency_floor.percent": _ANY,
     "calendar": _ANY,
     "non_working_days": _ANY,
+    "due_date_adjustment.interest": _ANY,
 }
 # Any values do for the fields of BY_ROW: each row's own are checked when it is read.
 _SAMPLE = {"principal": "1", "annual_rate_percent": "1", "expected_disbursement_date": "2026-01-01"}

@@ -72,6 +72,7 @@ class Planned:
     nr: Ints
     start: Ints
     due: Ints
+    interest_days: Ints
     balance: Ints
     principal: Ints
     interest: Ints
@@ -249,9 +250,11 @@ def _put_together(loans: Loans, groups: Sequence[_Group], alone: dict[int, Seque
             principal[place] = group.rows.principal[k]
             interest[place] = group.rows.interest[k]
             place += 1
+    days = due - start
     for at, rows in alone.items():
         for k, row in enumerate(rows, start=int(ends[at]) - len(rows)):
             nr[k], start[k], due[k] = row.nr, row.from_date.toordinal(), row.due_date.toordinal()
+            days[k] = row.through_date.toordinal() - start[k]
             balance[k], principal[k], interest[k] = row.balance_minor, row.principal_minor, row.interest_minor
     good = counts > 0
     return Planned(
@@ -261,6 +264,7 @@ def _put_together(loans: Loans, groups: Sequence[_Group], alone: dict[int, Seque
         nr,
         start,
         due,
+        days,
         balance,
         principal,
         interest,
