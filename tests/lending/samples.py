@@ -7,7 +7,14 @@ from decimal import Decimal
 from typing import Any
 
 from throughline.lending.checks import check
-from throughline.lending.history import ChargeKind, EventType, LoanEvent, Variation, VariationKind
+from throughline.lending.history import (
+    ChargeKind,
+    EventType,
+    LoanEvent,
+    Treatment,
+    Variation,
+    VariationKind,
+)
 from throughline.lending.replay import replay
 from throughline.lending.state import LoanState
 from throughline.lending.terms import DayCount, LoanTerms, MonthBasis, YearBasis
@@ -76,8 +83,16 @@ class History:
     def waive(self, target: str, on: date) -> History:
         return self.record(LoanEvent(self._id(None), EventType.WAIVE_CHARGE, on, target=target))
 
-    def vary(self, kind: VariationKind, first: date, to: date, *, case: str | None = None) -> History:
-        one = Variation(kind, first, to)
+    def vary(
+        self,
+        kind: VariationKind,
+        first: date,
+        to: date,
+        *,
+        case: str | None = None,
+        treatment: Treatment = Treatment.FORGIVE,
+    ) -> History:
+        one = Variation(kind, first, to, treatment=treatment)
         return self.record(LoanEvent(self._id(None), EventType.VARIATION, first, variation=one, case=case))
 
     def end(self, case: str, last_day: date) -> History:

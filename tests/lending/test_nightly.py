@@ -197,6 +197,7 @@ class _Twins:
         parts = chance.choice(
             [
                 (lending.Variation(V.INTEREST_PAUSE, first, last),),
+                (lending.Variation(V.INTEREST_PAUSE, first, last, treatment=lending.Treatment.DEFER),),
                 (lending.Variation(V.PENALTY_PAUSE, first, last),),
                 (
                     lending.Variation(V.INTEREST_PAUSE, first, last),

@@ -13,7 +13,7 @@ from throughline.kernel.money import Rounding
 from throughline.lending.accrual import accrued_to
 from throughline.lending.checks import HistoryError
 from throughline.lending.delinquency import delinquency
-from throughline.lending.history import ChargeKind, VariationKind
+from throughline.lending.history import ChargeKind, Treatment, VariationKind
 from throughline.lending.periods import ScheduleError
 from throughline.lending.segments import accrual_plan
 from throughline.lending.state import LoanStatus
@@ -102,7 +102,14 @@ def random_loan(chance: random.Random) -> History:
                         ]
                     )
                     first = day + timedelta(days=chance.randint(-20, 20))
-                    loan.vary(kind, first, first + timedelta(days=chance.randint(1, 40)))
+                    loan.vary(
+                        kind,
+                        first,
+                        first + timedelta(days=chance.randint(1, 40)),
+                        treatment=chance.choice(list(Treatment))
+                        if kind is VariationKind.INTEREST_PAUSE
+                        else Treatment.FORGIVE,
+                    )
                 case "shift":
                     due = chance.choice(loan.state(day).installments).due_date
                     loan.vary(VariationKind.DUE_DATE_SHIFT, due, due + timedelta(days=chance.randint(1, 12)))

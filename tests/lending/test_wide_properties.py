@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -27,6 +28,7 @@ from throughline.lending.history import (
     EventType,
     LoanEvent,
     NewTerms,
+    Treatment,
     Variation,
     VariationKind,
 )
@@ -174,6 +176,8 @@ def event_of(nr: int, act: tuple[object, int, int], known: Sequence[LoanEvent]) 
         )
     if str(kind).endswith("_pause"):
         one = Variation(VariationKind(str(kind)), day, day + timedelta(days=number % 60 + 1))
+        if one.kind is VariationKind.INTEREST_PAUSE and number % 3:
+            one = replace(one, treatment=Treatment.DEFER)
         return LoanEvent(name, EventType.VARIATION, day, variation=one, case="case")
     match kind:
         case "tranche":

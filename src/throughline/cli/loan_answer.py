@@ -60,6 +60,7 @@ class Answer:
             "outstanding": self._money(row.outstanding_minor),
             "obligations_met_on": row.obligations_met_on.isoformat() if row.obligations_met_on else None,
             **({"provisional": row.provisional} if self._adjusted else {}),
+            **({"deferred": self._money(row.deferred_minor)} if self._state.pauses.deferred else {}),
         }
 
     def _totals(self, state: LoanState, rows: Sequence[InstallmentState]) -> dict[str, str]:

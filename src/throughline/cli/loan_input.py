@@ -15,6 +15,7 @@ from throughline.lending.history import (
     EventType,
     LoanEvent,
     NewTerms,
+    Treatment,
     Variation,
     VariationKind,
 )
@@ -178,9 +179,15 @@ def _variation(node: Node, kind: str, name: str, known: Sequence[str]) -> LoanEv
             node.yes("shift_following", default=True),
         )
     elif kind in _PAUSES:
-        node.only("type", "id", "from", "to", "recorded_on")
+        treats = ["treatment"] if _PAUSES[kind] is VariationKind.INTEREST_PAUSE else []
+        node.only("type", "id", "from", "to", "recorded_on", *treats)
         node.day_or_none("recorded_on")  # when it was recorded changes no result, only when it is known
-        variation = Variation(_PAUSES[kind], node.day("from"), node.day("to"))
+        variation = Variation(
+            _PAUSES[kind],
+            node.day("from"),
+            node.day("to"),
+            treatment=node.choice("treatment", Treatment, Treatment.FORGIVE),
+        )
     else:
         raise InputError(node.at("type"), f"expected one of {', '.join([*known, 'due_date_shift'])}")
     return LoanEvent(name, EventType.VARIATION, variation.from_date, variation=variation)

@@ -51,6 +51,24 @@ def interest_to(state: LoanState, on: date) -> int:
     )
 
 
+def deferred_to(state: LoanState, on: date) -> int:
+    """The part of the interest accrued to a day that is due with the last installment."""
+    clock = state.schedule.clock if state.schedule is not None else None
+    if state.schedule is None or clock is None or clock.of_dues is clock:
+        return 0
+    rules = state.terms.rounding
+    total = 0
+    for row in state.installments:
+        if row.plan is None or row.plan.last or row.from_date >= on:
+            continue
+        if row.plan.settled or on >= row.plan.borne_through:
+            total += row.plan.deferred
+            continue
+        own = round_to(*accrued_in(row.plan, clock.of_dues, on), rules.mode, rules.unit_minor)
+        total += max(0, interest_in_period(state.schedule, row, on) - own)
+    return total
+
+
 def accrued_to(state: LoanState, on: date, *, closed: bool = True) -> Accrued:
     """What is earned by the close of a day that is not after `state.as_of`.
 

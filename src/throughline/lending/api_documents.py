@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from throughline.kernel.i18n import Text
 from throughline.lending import service
+from throughline.lending.history import Treatment, VariationKind
 from throughline.lending.state import InstallmentState, LoanStatus
 
 OnDay = Annotated[date | None, Query(description="As of this day; today without it")]
@@ -59,6 +60,9 @@ class InstallmentOut(BaseModel):
     due_date_provisional: bool = Field(
         False, description="The due date was moved by a list of days off that was not official yet"
     )
+    deferred_minor: int = Field(
+        0, description="Interest of its period that is due with the last installment and bears none itself"
+    )
 
 
 class PayoffOut(BaseModel):
@@ -81,6 +85,9 @@ class VariationOut(BaseModel):
     kind: str
     from_date: date
     to_date: date
+    treatment: Treatment | None = Field(
+        None, description="Of an interest pause: `defer` collects its interest with the last installment"
+    )
 
 
 class HoldOut(BaseModel):
@@ -121,6 +128,7 @@ def installment_out(row: InstallmentState) -> InstallmentOut:
         outstanding_minor=row.outstanding_minor,
         obligations_met_on=row.obligations_met_on,
         due_date_provisional=row.provisional,
+        deferred_minor=row.deferred_minor,
     )
 
 
@@ -141,7 +149,12 @@ def loan_out(view: service.LoanView) -> LoanOut:
         delinquency_paused=late.paused,
         installments=[installment_out(row) for row in view.installments],
         variations=[
-            VariationOut(kind=row.kind.value, from_date=row.from_date, to_date=row.to_date)
+            VariationOut(
+                kind=row.kind.value,
+                from_date=row.from_date,
+                to_date=row.to_date,
+                treatment=row.treatment if row.kind is VariationKind.INTEREST_PAUSE else None,
+            )
             for row in view.variations
         ],
         report_holds=[HoldOut.model_validate(row, from_attributes=True) for row in view.holds],

@@ -17,6 +17,7 @@ from throughline.lending.history import (
     EventType,
     LoanEvent,
     NewTerms,
+    Treatment,
     VariationKind,
     cancelled,
     last_standing,
@@ -348,6 +349,12 @@ def _check_variation(payout: LoanEvent | None, new: LoanEvent) -> None:
         raise HistoryError("variation", "variation_missing", N_("A variation is required"))
     if payout is None:
         raise HistoryError("type", "not_disbursed", N_("The loan has not been paid out"))
+    if one.treatment is not Treatment.FORGIVE and one.kind is not VariationKind.INTEREST_PAUSE:
+        raise HistoryError(
+            "treatment",
+            "not_an_interest_pause",
+            N_("Only an interest pause can defer: leave the treatment out"),
+        )
     if one.kind is VariationKind.DUE_DATE_SHIFT:
         if one.from_date == one.to_date:
             raise HistoryError(

@@ -14,6 +14,7 @@ from throughline.lending.history import (
     ChargeRule,
     LoanEvent,
     NewTerms,
+    Treatment,
     Variation,
     VariationKind,
 )
@@ -34,6 +35,8 @@ def payload_of(event: LoanEvent) -> dict[str, Any]:
             "to": event.variation.to_date.isoformat(),
             "shift_following": event.variation.shift_following,
         }
+        if event.variation.treatment is not Treatment.FORGIVE:
+            payload["variation"]["treatment"] = event.variation.treatment.value
     if event.charge_rule != PLAIN_CHARGE:
         rule = event.charge_rule
         payload["charge_rule"] = {
@@ -70,6 +73,7 @@ def _variation(document: dict[str, Any]) -> Variation:
         from_date=date.fromisoformat(document["from"]),
         to_date=date.fromisoformat(document["to"]),
         shift_following=document["shift_following"],
+        treatment=Treatment(document.get("treatment", Treatment.FORGIVE)),
     )
 
 

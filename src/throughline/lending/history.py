@@ -156,18 +156,26 @@ class VariationKind(StrEnum):
     DUE_DATE_SHIFT = "due_date_shift"
 
 
+class Treatment(StrEnum):
+    """What becomes of the interest of paused days: it is not charged, or collected with the last installment."""
+
+    FORGIVE = "forgive"
+    DEFER = "defer"
+
+
 @dataclass(frozen=True, slots=True)
 class Variation:
     """A dated change. The counting of the dates belongs to the kind.
 
     interest and penalty pause: both days inside. Delinquency pause: `to_date` is the day on which the
-    clock runs again. Due-date shift: from the old to the new due date.
+    clock runs again. Due-date shift: from the old to the new due date. `treatment` belongs to interest pauses.
     """
 
     kind: VariationKind
     from_date: date
     to_date: date
     shift_following: bool = True
+    treatment: Treatment = Treatment.FORGIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,11 +203,15 @@ class LoanEvent:
 
 @dataclass(frozen=True, slots=True)
 class Pauses:
-    """Merged pauses. Interest and penalty: both days inside; delinquency: up to the day before its end."""
+    """Merged pauses. Interest and penalty: both days inside; delinquency: up to the day before its end.
+
+    Interest of `interest` days is forgiven, also where they are among the `deferred` ones.
+    """
 
     interest: tuple[Span, ...]
     penalty: tuple[Span, ...]
     delinquency: tuple[Span, ...]  # (from, to) as granted: `to` is the first day that counts again
+    deferred: tuple[Span, ...] = ()
 
     def delinquency_paused(self, on: date) -> bool:
         """Whether the clock of delinquency stands on that day."""
@@ -299,8 +311,14 @@ def _resumed(variation: Variation, on: date) -> Variation:
 
 
 def _pauses(variations: Sequence[Variation]) -> Pauses:
-    def spans(kind: VariationKind, cut: timedelta = timedelta()) -> list[Span]:
-        return [(one.from_date, one.to_date - cut) for one in variations if one.kind is kind]
+    def spans(
+        kind: VariationKind, cut: timedelta = timedelta(), treatment: Treatment = Treatment.FORGIVE
+    ) -> list[Span]:
+        return [
+            (one.from_date, one.to_date - cut)
+            for one in variations
+            if one.kind is kind and one.treatment is treatment
+        ]
 
     # No penalty accrues while the clock of delinquency stands: its days are from … to-1.
     penalty = spans(VariationKind.PENALTY_PAUSE) + spans(VariationKind.DELINQUENCY_PAUSE, ONE_DAY)
@@ -310,4 +328,5 @@ def _pauses(variations: Sequence[Variation]) -> Pauses:
         delinquency=merge(
             [(first, until) for first, until in spans(VariationKind.DELINQUENCY_PAUSE) if first < until]
         ),
+        deferred=merge(spans(VariationKind.INTEREST_PAUSE, treatment=Treatment.DEFER)),
     )

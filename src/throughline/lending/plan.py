@@ -11,6 +11,7 @@ from fractions import Fraction
 from throughline.kernel.money import Rounding
 from throughline.lending.plan_rows import InterestClock, Move, PlanRow, Stretch
 from throughline.lending.rates import (
+    Ratio,
     days_inside,
     round_ratio,
     round_to,
@@ -46,14 +47,14 @@ def calculate(
     """Fill in opening, principal, interest and accrual of every row.
 
     Without `real` interest follows the planned balance. Interest larger than the installment is carried to
-    the next row and bears none itself. A row whose principal was paid ahead keeps the interest that was
-    paid with it; the rest of its interest goes to the next row.
+    the next row and bears none itself, deferred interest waits for the last one. A row whose principal was paid
+    ahead keeps the interest that was paid with it; the rest of its interest goes to the next row.
     """
     terms = clock.grid.terms
-    mode, unit = terms.rounding.mode, terms.rounding.unit_minor
     exact = terms.rounding.interest is InterestRounding.NONE
     drift = Fraction(0)  # by how much the exact balance lies above the shown one
-    given = taken = carried = held = unpaid = 0
+    given = taken = carried = held = unpaid = deferred = 0
+    of_dues = clock.of_dues
     place = 0
     # Principal that was paid ahead on later rows is not there to be repaid by earlier ones.
     ahead = sum(row.principal_ahead for row in rows if not row.settled and not row.down_payment)
@@ -76,6 +77,7 @@ def calculate(
             row.opening = given - taken
             taken += row.principal
             unpaid += row.principal + row.credited - row.paid_principal
+            deferred += row.deferred
             continue
         while place < len(tranches) and tranches[place][0] <= start:
             given += tranches[place][1]
@@ -92,35 +94,26 @@ def calculate(
             stretches = _real_stretches(row, real, unpaid, end)
         else:
             stretches = _planned_stretches(row, opening, inside)
-        if row.flat_interest is not None:
-            accrual = _flat_accrual(row, clock, mode)
-        elif len(stretches) == 1 and not drift:
-            numerator, denominator = clock.factor(row, start, end)
-            base = stretches[0].balance_minor
-            accrual = round_to(base * numerator, denominator, mode, unit)
-            if exact and denominator:
-                drift += Fraction(base * numerator, denominator) - accrual
-        else:
-            owed = drift * Fraction(*clock.factor(row, start, end)) if drift else Fraction(0)
-            for one in stretches:
-                numerator, denominator = clock.factor(row, one.after, one.through)
-                owed += Fraction(one.balance_minor * numerator, denominator)
-            owed = max(owed, Fraction(0))  # a shown balance may be repaid before the exact one
-            accrual = round_to(owed.numerator, owed.denominator, mode, unit)
-            if exact:
-                drift += owed - accrual
+        accrual, whole = _interest(row, clock, stretches, end, drift)
+        collected = accrual
+        if of_dues is not clock and not row.last:
+            collected, whole = _interest(row, of_dues, stretches, end, drift)
+        if exact:
+            drift += Fraction(*whole) - collected
         row.opening, row.accrual, row.stretches = opening, accrual, tuple(stretches)
+        row.deferred = accrual - collected
+        deferred += row.deferred
         ahead -= row.principal_ahead
         left = max(0, given - taken - ahead)
-        due = accrual + carried + row.waiting
+        due = collected + carried + row.waiting
         carried = 0
         if row.held and not row.last:
             held += due
             row.interest = 0
-            fixed = row.principal_fixed if row.installment is None else max(0, row.installment - accrual)
+            fixed = row.principal_fixed if row.installment is None else max(0, row.installment - collected)
             row.principal = min(left, fixed)
         elif row.last:
-            row.interest, row.principal = due + held, left
+            row.interest, row.principal = due + held + deferred, left
             held = 0
         else:
             _share_out(row, due, left, follows=real is not None)
@@ -132,6 +125,30 @@ def calculate(
         row.principal = max(min(left, row.principal), row.principal_ahead)
         taken += row.principal
         unpaid += row.principal + row.credited - row.paid_principal
+
+
+def _interest(
+    row: PlanRow, clock: InterestClock, stretches: Sequence[Stretch], end: date, drift: Fraction
+) -> tuple[int, Ratio]:
+    """The interest of a row, rounded and exactly.
+
+    `drift` is by how much the exact balance lies above that of the stretches.
+    """
+    rules = clock.grid.terms.rounding
+    if row.flat_interest is not None:
+        part = _flat_accrual(row, clock, rules.mode)
+        return part, (part, 1)
+    if len(stretches) == 1 and not drift:
+        numerator, denominator = clock.factor(row, row.from_date, end)
+        numerator *= stretches[0].balance_minor
+        return round_to(numerator, denominator, rules.mode, rules.unit_minor), (numerator, denominator)
+    owed = drift * Fraction(*clock.factor(row, row.from_date, end)) if drift else Fraction(0)
+    for one in stretches:
+        numerator, denominator = clock.factor(row, one.after, one.through)
+        owed += Fraction(one.balance_minor * numerator, denominator)
+    owed = max(owed, Fraction(0))  # a shown balance may be repaid before the exact one
+    exact = owed.numerator, owed.denominator
+    return round_to(*exact, rules.mode, rules.unit_minor), exact
 
 
 def _share_out(row: PlanRow, due: int, left: int, *, follows: bool) -> None:

@@ -12,6 +12,7 @@ from throughline.lending.rates import (
     Span,
     add_ratios,
     days_inside,
+    merge,
     standard_share,
     times,
 )
@@ -41,7 +42,8 @@ class PlanRow:
     else `principal` fixes the principal; `held` interest is collected with the next row that is not held;
     `waiting` is interest moved here from elsewhere, bearing none itself; `every` is the length of its period
     where it is not the contract's. The second block is what the
-    borrower has paid and what a chargeback has put back. The third is calculated.
+    borrower has paid and what a chargeback has put back. The third is calculated; `deferred` is the part of
+    the accrual that is due with the last row.
     """
 
     nr: int
@@ -67,6 +69,7 @@ class PlanRow:
     principal: int = 0
     interest: int = 0
     accrual: int = 0
+    deferred: int = 0
     stretches: tuple[Stretch, ...] = ()
 
     @property
@@ -81,23 +84,33 @@ class PlanRow:
             return self.due_date
         return self.stretches[-1].through
 
-    def settle(self, principal: int, interest: int, accrual: int) -> None:
-        """Fix the figures: what is still owed has moved to a new plan."""
+    def settle(self, principal: int, interest: int, accrual: int, deferred: int = 0) -> None:
+        """Fix the figures: what is still owed has moved to a new plan, but for what is deferred."""
         self.settled = True
         self.principal, self.interest, self.accrual = principal, interest, accrual
+        self.deferred = deferred
 
 
 @dataclass(slots=True)
 class InterestClock:
     """How much interest a balance bears over days: contract rate, later rates, pauses.
 
-    `rates` are (first interest day, rate) in order; before the first the contract rate counts.
+    `rates` are (first interest day, rate) in order; before the first the contract rate counts. Interest of
+    `deferred` days accrues, but is due with the last row.
     """
 
     grid: Grid
     base_rate: Ratio
     pauses: tuple[Span, ...] = ()
     rates: list[tuple[date, Ratio]] = field(default_factory=list)
+    deferred: tuple[Span, ...] = ()
+
+    @property
+    def of_dues(self) -> InterestClock:
+        """The clock by which interest falls due with its own row: it stands on deferred days too."""
+        if not self.deferred:
+            return self
+        return InterestClock(self.grid, self.base_rate, merge([*self.pauses, *self.deferred]), self.rates)
 
     @property
     def by_periods(self) -> bool:

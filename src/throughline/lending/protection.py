@@ -29,6 +29,7 @@ from throughline.lending.delinquency import delinquency
 from throughline.lending.history import (
     EventType,
     LoanEvent,
+    Treatment,
     Variation,
     VariationKind,
     variations_in_force,
@@ -361,4 +362,6 @@ def _variation_json(one: Variation) -> dict[str, Any]:
     }
     if one.kind is VariationKind.DUE_DATE_SHIFT:
         document["shift_following"] = one.shift_following
+    if one.treatment is not Treatment.FORGIVE:
+        document["treatment"] = one.treatment.value
     return document

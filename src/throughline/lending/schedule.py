@@ -117,11 +117,15 @@ class Plan:
 
     @staticmethod
     def start(
-        terms: LoanTerms, paid_out_on: date, pauses: tuple[Span, ...], shifts: Sequence[DueDateShift]
+        terms: LoanTerms,
+        paid_out_on: date,
+        pauses: tuple[Span, ...],
+        shifts: Sequence[DueDateShift],
+        deferred: tuple[Span, ...] = (),
     ) -> Plan:
-        """Rows from the first payout on, without amounts."""
+        """Rows from the first payout on, without amounts; interest of `deferred` days is due at the end."""
         grid = Grid(terms, paid_out_on)
-        clock = InterestClock(grid, rate_ratio(terms.annual_rate_percent), pauses)
+        clock = InterestClock(grid, rate_ratio(terms.annual_rate_percent), pauses, deferred=deferred)
         counted = terms.installments if terms.installment_minor is None else 0
         rows = [_row(terms, grid, nr) for nr in range(1, counted + 1)]
         plan = Plan(terms, clock, rows, list(shifts))

@@ -5,7 +5,7 @@ from throughline.lending.business_day import business_date, start_business_day
 from throughline.lending.cob import start_due_run
 from throughline.lending.effects import Effect, effects
 from throughline.lending.exporting import ExportedLoan, ExportedPayment, export_loans
-from throughline.lending.history import ChargeKind, EventType, Variation, VariationKind
+from throughline.lending.history import ChargeKind, EventType, Treatment, Variation, VariationKind
 from throughline.lending.holds import (
     Hold,
     HoldView,
@@ -139,6 +139,7 @@ __all__ = [
     "Statement",
     "StatementFile",
     "StatementFormat",
+    "Treatment",
     "Variation",
     "VariationBatch",
     "VariationKind",

@@ -33,7 +33,8 @@ class InstallmentState:
     """An installment with what became of it. For each component due = paid + waived + written off + outstanding.
 
     `credited` is the part of the dues that a chargeback has put back: owed, but no income. `provisional` says
-    that the list of days off by which the due date was found was not out yet.
+    that the list of days off by which the due date was found was not out yet. `deferred_minor` is interest of
+    its period that is due with the last installment.
     """
 
     nr: int
@@ -52,6 +53,7 @@ class InstallmentState:
     credited: Four = NOTHING
     written_off: Four = NOTHING
     provisional: bool = False
+    deferred_minor: int = 0
     plan: PlanRow | None = field(default=None, compare=False)
 
     @property

@@ -15,7 +15,14 @@ from uuid import UUID
 from throughline.kernel.i18n import Text
 from throughline.lending.accrual import accrued_to
 from throughline.lending.delinquency import delinquency
-from throughline.lending.history import EventType, LoanEvent, Variation, VariationKind, variations_in_force
+from throughline.lending.history import (
+    EventType,
+    LoanEvent,
+    Treatment,
+    Variation,
+    VariationKind,
+    variations_in_force,
+)
 from throughline.lending.quote import PayoffQuote, payoff_quote
 from throughline.lending.replay import replay
 from throughline.lending.state import InstallmentState, LoanState, LoanStatus
@@ -58,6 +65,7 @@ class Protection:
     last_day: date  # the last day that is protected; of a moved due date: the new one
     shift_following: bool
     reason: Text
+    treatment: Treatment = Treatment.FORGIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +206,7 @@ def _protections(
             _last_day(one),
             one.shift_following,
             reasons.get((one.kind, one.from_date), {}),
+            one.treatment,
         )
         for one in variations_in_force(events)
     ]

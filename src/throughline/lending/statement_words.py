@@ -13,7 +13,7 @@ from babel.numbers import format_decimal
 
 from throughline.kernel.i18n import N_, gettext, pick
 from throughline.kernel.money import digits_of, format_money
-from throughline.lending.history import EventType, VariationKind
+from throughline.lending.history import EventType, Treatment, VariationKind
 from throughline.lending.state import LoanStatus
 from throughline.lending.statement import Protection, Statement, TakenBack
 from throughline.lending.statement_kinds import LineKind
@@ -69,6 +69,9 @@ _PROTECTIONS = {
     VariationKind.DUE_DATE_SHIFT: N_("The installment due on %(first)s was moved to %(last)s"),
 }
 _SHIFT_FOLLOWING = N_("The installment due on %(first)s was moved to %(last)s, and the later ones with it")
+_DEFERRED = N_(
+    "Interest from %(first)s to %(last)s is collected with the last installment and bears no interest itself"
+)
 _OTHER_CHANGE = N_("The terms were changed from %(first)s to %(last)s")
 _STATUSES = {
     LoanStatus.APPROVED: N_("signed, money on its way"),
@@ -125,8 +128,11 @@ class Words:
 
     def protection(self, one: Protection) -> str:
         """What a protection did."""
-        shift = one.kind is VariationKind.DUE_DATE_SHIFT and one.shift_following
-        word = _SHIFT_FOLLOWING if shift else _PROTECTIONS.get(one.kind, _OTHER_CHANGE)
+        word = _PROTECTIONS.get(one.kind, _OTHER_CHANGE)
+        if one.kind is VariationKind.DUE_DATE_SHIFT and one.shift_following:
+            word = _SHIFT_FOLLOWING
+        elif one.treatment is Treatment.DEFER:
+            word = _DEFERRED
         return self.text(word, first=self.day(one.first_day), last=self.day(one.last_day))
 
     def taken_back(self, one: TakenBack) -> str:

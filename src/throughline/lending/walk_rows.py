@@ -177,6 +177,7 @@ class Row:
             credited=four(self.credited),
             written_off=four(self.lost),
             provisional=plan is not None and self.meter.terms.is_provisional(self.due_date),
+            deferred_minor=plan.deferred if plan else 0,
             plan=plan,
         )
 

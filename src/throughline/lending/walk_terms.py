@@ -22,7 +22,8 @@ class WithTerms(WithCharges):
     def _disburse(self, event: LoanEvent) -> None:
         amount, day = event.amount_minor or 0, event.value_date
         if self.plan is None:
-            self.plan = Plan.start(self.terms, day, self.force.pauses.interest, self.force.shifts)
+            pauses = self.force.pauses
+            self.plan = Plan.start(self.terms, day, pauses.interest, self.force.shifts, pauses.deferred)
             self.disbursed_on = day
         self.disbursed += amount
         self.moves.append((day, amount))
@@ -185,7 +186,10 @@ class WithTerms(WithCharges):
         for row in self.rows:
             if row.plan is not None and row.due_date <= day:
                 row.plan.settle(
-                    max(0, row.paid[PRINCIPAL] - row.credited[PRINCIPAL]), row.plan.interest, row.plan.accrual
+                    max(0, row.paid[PRINCIPAL] - row.credited[PRINCIPAL]),
+                    row.plan.interest,
+                    row.plan.accrual,
+                    row.plan.deferred,
                 )
         self._tell_plan()
         plan.respread(left)

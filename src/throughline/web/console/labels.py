@@ -34,7 +34,7 @@ _CASES = {
     "ended": N_("ended"),
     "delinquency_pause": N_("days of delay stand still"),
     "penalty_pause": N_("no penalty interest"),
-    "interest_pause": N_("no interest"),
+    "interest_pause": N_("interest pause"),
     "report_hold": N_("nothing reported to the credit bureau"),
     "due_date_shift": N_("due date moved"),
 }
