@@ -10,26 +10,19 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
 from throughline.kernel import clock
-from throughline.kernel.errors import Conflict
 from throughline.kernel.http import BorrowerId, Reading, Writing, problems
-from throughline.kernel.i18n import N_
 from throughline.lending import service
+from throughline.lending.api_borrower_repayments import router as borrower_router
 from throughline.lending.api_documents import LoanOut, LoanSummaryOut, OnDay, PayoffOut, loan_out
 from throughline.lending.api_events import router as events_router
 from throughline.lending.api_products import router as products_router
 from throughline.lending.api_proposals import router as proposals_router
 from throughline.lending.api_staff import router as staff_router
 from throughline.lending.api_statement import router as statement_router
+from throughline.lending.borrower_repayment import MoreThanOwed
 from throughline.payments import service as payments
 
 router = APIRouter(prefix="/api/v1", tags=["lending"])
-
-
-class MoreThanOwed(Conflict):
-    """A repayment above what is still open."""
-
-    code = "more-than-owed"
-    title = N_("This is more than is still owed: %(owed_minor)s in minor units")
 
 
 class NewRepayment(BaseModel):
@@ -98,6 +91,7 @@ def repay_my_loan(loan_id: UUID, body: NewRepayment, borrower_id: BorrowerId, wr
 
 router.include_router(staff_router)
 router.include_router(events_router)
+router.include_router(borrower_router)
 router.include_router(products_router)
 router.include_router(proposals_router)
 router.include_router(statement_router)

@@ -1,6 +1,7 @@
 """The verbs of lending, for the packages above. Each runs in the caller's transaction and locks its loan first."""
 
 from throughline.lending.account import LoanUnknown, source_of
+from throughline.lending.borrower_repayment import BorrowerPayment, preview_repayment, repay_borrower
 from throughline.lending.business_day import business_date, start_business_day
 from throughline.lending.cob import start_due_run
 from throughline.lending.effects import Effect, effects
@@ -102,6 +103,7 @@ from throughline.lending.what_if import WhatIf, WhatIfRefused, what_if
 from throughline.lending.writing import EventRefused
 
 __all__ = [
+    "BorrowerPayment",
     "CaseUnknown",
     "ChargeKind",
     "ChargeNotAgreed",
@@ -173,6 +175,7 @@ __all__ = [
     "payoff",
     "place_report_hold",
     "plan_import",
+    "preview_repayment",
     "product_in_force",
     "product_version",
     "product_versions",
@@ -189,6 +192,7 @@ __all__ = [
     "read_locale",
     "record_event",
     "refuse",
+    "repay_borrower",
     "report_view",
     "reversal_key",
     "revoke_variations",
