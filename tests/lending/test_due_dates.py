@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from lending.samples import History, loan_terms
-from throughline.compliance.calendars import working_days
+from support.loans import paid_out_loan
+from throughline.compliance.calendars import CalendarUnknown, working_days
 from throughline.compliance.working_days import Convention, WorkingDays
-from throughline.lending.history import VariationKind
+from throughline.kernel.ids import new_id
+from throughline.lending import calendar_json
+from throughline.lending import service as lending
+from throughline.lending.account import terms_of
+from throughline.lending.history import EventType, LoanEvent, Variation, VariationKind
+from throughline.lending.models import LoanRow
 from throughline.lending.periods import ScheduleError
 from throughline.lending.quote import payoff_quote
 from throughline.lending.reading_json import InputError, Node
@@ -240,3 +250,54 @@ def test_days_off_that_bring_due_dates_together_make_no_plan(interest: InterestD
     )  # fmt: skip
     with pytest.raises(ScheduleError):
         build_schedule(onto_the_payout, ())
+
+
+def test_a_date_that_would_move_onto_the_next_one_is_refused() -> None:
+    """Saturday 31 October would be due on Monday 2 November, as is the contract's 1 November."""
+    loan = History(_terms(Convention.NEXT)).disburse(date(2026, 8, 31))
+    one = Variation(
+        VariationKind.DUE_DATE_SHIFT, date(2026, 10, 8), date(2026, 10, 31), shift_following=False
+    )
+    loan.record(LoanEvent("shift", EventType.VARIATION, date(2026, 10, 8), variation=one))
+    with pytest.raises(ScheduleError) as refused:
+        loan.state(date(2026, 9, 1))
+    assert refused.value.code == "due_date_out_of_order"
+
+
+def test_a_loan_keeps_the_days_off_with_which_it_was_made(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = {"calendar": "CN", "due_date_adjustment": {"convention": "next"}}
+    session.execute(
+        text(
+            """
+            INSERT INTO lending_product (code, version, valid_from, document)
+            SELECT 'moved', 1, valid_from, jsonb_set(document, '{terms}', document -> 'terms' || CAST(:more AS jsonb))
+            FROM lending_product WHERE code = 'cash-cn' AND version = 1
+            """
+        ),
+        {"more": json.dumps(more)},
+    )
+    loan = paid_out_loan(session, new_id(), days_ago=20, product_code="moved", installments=12)
+
+    def dates() -> list[date]:
+        return [row.due_date for row in lending.loan_view(session, loan).installments]
+
+    def no_calendar(*_: object) -> None:
+        raise CalendarUnknown("withdrawn")
+
+    before = dates()
+    calendar = terms_of(session.get_one(LoanRow, (_borrower(session, loan), loan))).calendar
+    assert calendar is not None
+    assert all(calendar.worked(day) for day in before)
+    kept = session.execute(
+        text("SELECT due_date FROM lending_installment WHERE loan_id = :id ORDER BY nr"), {"id": loan}
+    )
+    assert [row.due_date for row in kept] == before
+    monkeypatch.setattr(calendar_json, "working_days", no_calendar)
+    session.expire_all()
+    assert dates() == before
+
+
+def _borrower(session: Session, loan: UUID) -> UUID:
+    return lending.loan_view(session, loan).borrower_id

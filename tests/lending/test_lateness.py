@@ -189,6 +189,10 @@ def test_terms_come_back_as_they_were() -> None:
             "$.terms.calendar.days_off",
         ),
         (
+            {"calendar": {"name": "X", "published_through": "2026-12-31", "work_days": ["9999-12-31"]}},
+            "$.terms.calendar.work_days",
+        ),
+        (
             {
                 "calendar": {
                     "name": "X",

@@ -20,6 +20,10 @@ from throughline.compliance.working_days import WorkingDays
 from throughline.lending.reading_json import InputError, Node
 
 MAX_DAYS = 2_000
+EARLIEST, LATEST = (
+    date(1900, 1, 1),
+    date(2199, 12, 31),
+)  # beyond them looking for a working day could find no date
 SPARE_YEARS = 3  # beyond the plan: for what is moved, extended or late
 _YEARS = {"months": 12, "weeks": 52, "days": 365}
 
@@ -94,4 +98,7 @@ def _days(node: Node, name: str) -> frozenset[date]:
         return frozenset()
     if not isinstance(values, list | tuple) or len(values) > MAX_DAYS:
         raise InputError(node.at(name), f"expected a list of at most {MAX_DAYS} ISO dates")
-    return frozenset(Node(node.path, {name: value}).day(name) for value in values)
+    days = frozenset(Node(node.path, {name: value}).day(name) for value in values)
+    if not all(EARLIEST <= day <= LATEST for day in days):
+        raise InputError(node.at(name), f"expected dates from {EARLIEST} to {LATEST}")
+    return days

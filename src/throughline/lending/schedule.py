@@ -241,11 +241,12 @@ class Plan:
 
     def check_order(self) -> None:
         """Raise ScheduleError `due_date_out_of_order` when dates meet or pass each other."""
-        wrong = next(
-            (row for row in self.regular() if not row.settled and row.from_date >= row.due_date), None
-        )
-        if wrong is not None:
-            raise ScheduleError("due_date_out_of_order", f"{wrong.due_date} would meet another due date")
+        before = date.min
+        for row in self.regular():
+            due = self.payable_on(row)
+            if not row.settled and (row.from_date >= row.due_date or due <= before):
+                raise ScheduleError("due_date_out_of_order", f"{due} would meet another due date")
+            before = date.min if row.settled else due
 
     def check_adjusted(self, paid_out_on: date) -> None:
         """Raise ScheduleError `due_dates_meet` when days off move due dates together or onto the payout."""

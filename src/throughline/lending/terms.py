@@ -361,12 +361,15 @@ class LoanTerms:
 
     def ends_on(self, day: date) -> date:
         """The last interest day of the period that ends on a date of the contract."""
-        return self.payable_on(day) if self.adjustment.interest is InterestDates.ADJUSTED else day
+        if self.calendar is None or self.adjustment.interest is InterestDates.CONTRACTUAL:
+            return day
+        return self.payable_on(day)
 
     def is_provisional(self, due_date: date) -> bool:
         """Whether a due date was found by days off that were not announced yet when the loan was made."""
-        adjusted = self.adjustment.convention is not Convention.NONE
-        return adjusted and self.calendar is not None and self.calendar.provisional(due_date)
+        if self.calendar is None or self.adjustment.convention is Convention.NONE:
+            return False
+        return self.calendar.provisional(due_date)
 
     @property
     def floor_minor(self) -> int:
