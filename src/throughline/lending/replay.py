@@ -101,7 +101,10 @@ class Walk(WithMoney):
                 self._pay(event, event.amount_minor or 0)
         if day <= self.as_of:
             self._recalculate(day)
+            overpaid = self.overpaid
             self._use_overpayment(day)
+            if self.overpaid != overpaid:
+                self._recalculate(day)  # what it paid bears no interest any more
             self._note_closed(day)
 
     def _after_write_off(self, event: LoanEvent) -> None:

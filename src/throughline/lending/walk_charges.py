@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 
 from throughline.lending.history import AppliesTo, ChargeKind, EventType, LoanEvent
@@ -14,20 +15,59 @@ class WithCharges(WalkState):
     """What is charged beside the plan, and what runs with time."""
 
     def _advance(self, to: date) -> None:
-        """Let penalties and the interest on overdue principal run to a day."""
+        """Let penalties and the interest on overdue principal run to a day.
+
+        A charge on overdue installments is taken on its own day, by what is owed then: where the walk stops
+        must not matter.
+        """
+        overdue = [
+            one for one in self.repeated if one.charge_rule.applies_to is AppliesTo.OVERDUE_INSTALLMENT
+        ]
+        if overdue:
+            for day in self._charging_days(overdue, self._counted(to)):
+                self._run(day)
+                for event in overdue:
+                    self._charge_overdue(event, day)
+        self._run(to)
+        self.walked = to
+
+    def _run(self, to: date) -> None:
         self._recalculate(to)
-        if self.charged_off is not None:
-            to = min(to, self.charged_off.value_date - ONE_DAY)
-        if self.terms.overdue_interest is not None:
+        if self.terms.recalculation.enabled:
+            # Interest that follows the real balance may grow on an installment that was met.
             for row in self.rows:
-                if row.due_date >= to:
-                    break
-                principal, interest, _, _ = row.outstanding()
-                row.meter.run(to, principal, interest)
-                row.recount()
-        for event in self.repeated:
-            if event.charge_rule.applies_to is AppliesTo.OVERDUE_INSTALLMENT:
-                self._charge_overdue(event, to)
+                if row.met_on is not None and row.is_open():
+                    row.met_on = self.closed_on = None
+        if self.terms.overdue_interest is None:
+            return
+        to = self._counted(to)
+        for row in self.rows:
+            if row.due_date >= to:
+                break
+            principal, interest, _, _ = row.outstanding()
+            row.meter.run(to, principal, interest)
+            row.recount()
+
+    def _counted(self, to: date) -> date:
+        """After a charge-off nothing runs any more."""
+        return to if self.charged_off is None else min(to, self.charged_off.value_date - ONE_DAY)
+
+    def _charging_days(self, overdue: Sequence[LoanEvent], to: date) -> list[date]:
+        """The days up to `to` on which an installment may be charged; those that are past count as the last."""
+        days = {
+            day if self.walked is None else max(day, self.walked)
+            for event in overdue
+            for row in self.rows
+            if row.plan is not None
+            and event.id not in row.overdue_charged
+            and (day := self._overdue_from(row)) >= event.value_date
+        }
+        return sorted(day for day in days if day <= to)
+
+    def _overdue_from(self, row: Row) -> date:
+        """The day on which an installment that is still unpaid is charged."""
+        grace = self.terms.overdue_interest.grace_days if self.terms.overdue_interest else 0
+        return row.meter.in_time + timedelta(days=grace + 1)
 
     def freeze(self, as_of: date, known: LoanState | None = None) -> LoanState:
         """The state on a day that is not before the last event; `known` as in `frozen`."""
@@ -88,9 +128,8 @@ class WithCharges(WalkState):
 
     def _charge_overdue(self, event: LoanEvent, to: date) -> None:
         """One occurrence for each installment that is still unpaid after its grace."""
-        grace = self.terms.overdue_interest.grace_days if self.terms.overdue_interest else 0
         for row in self.rows:
-            day = row.meter.in_time + timedelta(days=grace + 1)
+            day = self._overdue_from(row)
             if day > to or row.plan is None or event.id in row.overdue_charged:
                 continue
             principal, interest, _, _ = row.outstanding()

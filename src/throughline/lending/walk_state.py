@@ -38,6 +38,7 @@ class WalkState:
         self.overpaid = 0
         self.closed_on: date | None = None
         self.charged_off: LoanEvent | None = None
+        self.walked: date | None = None  # how far time has run
         self.paid_before = [0, 0, 0, 0]
         self.waived_before = [0, 0, 0, 0]
         self.written_off_on: date | None = None
