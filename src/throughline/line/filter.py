@@ -1,115 +1,23 @@
-"""The filter: a hidden Markov model over the states of a line. Pure, vectorised over lines.
-
-predict   p <- p · exp(Q·Δt)          evidence ages by itself
-update    p <- p ∘ L(meaning | state), then scaled to sum 1
-
-Beliefs are rows of an array with one column for each state of `state.STATES`.
-"""
+"""What is believed of one line from all that was observed of it. Pure; the arithmetic is in `fold.py`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
-from importlib.resources import files
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import yaml
 
-from throughline.line.signals import Reading, Signal, read
-from throughline.line.state import (
-    ALARM_AT,
-    CANNOT_RECEIVE,
-    CLEAR_AT,
-    INDEX,
-    PUBLIC_OF,
-    SHOWN_FROM,
-    STATES,
-    PublicState,
-)
+from throughline.line import fold
+from throughline.line.emissions import read
+from throughline.line.fold import PUBLIC, Codebook
+from throughline.line.parameters import Floats, Params, params
+from throughline.line.signals import Reading, Signal
+from throughline.line.state import ALARM_AT, CLEAR_AT, SHOWN_FROM, PublicState
 
-Beliefs = npt.NDArray[np.float64]
-PARAMS = "2026-1"
-_BITS = 29  # 2^29 s are 17 years
-_FLOOR = 1e-12  # no state is ever ruled out: the next evidence may say otherwise
-
-
-@dataclass(frozen=True, slots=True)
-class Params:
-    """Parameters by version: rates of transition, prior, likelihoods by meaning and grade."""
-
-    version: str
-    powers: tuple[Beliefs, ...]  # exp(Q · 2^k s) for k = 0, 1, …
-    prior: Beliefs
-    jump: Beliefs  # what is mixed in before a carrier's own word
-    likelihood: dict[tuple[str, str], Beliefs]
-
-
-@lru_cache(maxsize=4)
-def params(version: str = PARAMS) -> Params:
-    """The parameters of a version, ready for use."""
-    text = files("throughline.line").joinpath(f"params/{version}.yaml").read_text(encoding="utf-8")
-    document: dict[str, Any] = yaml.safe_load(text)
-    q = np.zeros((len(STATES), len(STATES)))
-    for row in document["rates"]:
-        q[INDEX[row["from"]], INDEX[row["to"]]] += float(row["rate"])
-    np.fill_diagonal(q, -q.sum(axis=1))
-    # Q has repeated eigenvalues (the stages of cancellation), so it is not taken apart: one second by its
-    # series, then squared again and again. Any whole number of seconds is a product of these.
-    step = q / 3600
-    powers = [np.eye(len(STATES)) + step + step @ step / 2]
-    for _ in range(_BITS - 1):
-        powers.append(powers[-1] @ powers[-1])
-    jump = np.array([float(document["jump"].get(name, 0.0)) for name in STATES])
-    prior = np.array([document["prior"].get(name, 0.0) for name in STATES])
-    likelihood = {
-        (meaning, grade): np.array([float(ratio) if name in fits else 1.0 for name in STATES])
-        for meaning, fits in document["fits"].items()
-        for grade, ratio in document["grades"].items()
-    }
-    return Params(
-        document["version"],
-        tuple(powers),
-        prior / prior.sum(),
-        jump,
-        likelihood,
-    )
-
-
-def predict(beliefs: Beliefs, elapsed_s: npt.ArrayLike, by: Params) -> Beliefs:
-    """Beliefs some seconds later (rounded to whole ones), one number for each row; at most about 17 years.
-
-    Negative time is a fault of the caller.
-    """
-    seconds = np.rint(np.asarray(elapsed_s, dtype=float)).astype(np.int64)
-    if (seconds < 0).any() or (seconds >= 2**_BITS).any():
-        raise ValueError("a belief is predicted into the future only, and not further than 17 years")
-    later = np.array(beliefs, dtype=float)
-    for bit, power in enumerate(by.powers):
-        chosen = (seconds >> bit & 1).astype(bool)
-        if chosen.any():
-            later[chosen] = later[chosen] @ power
-    return _scaled(later)
-
-
-def update(beliefs: Beliefs, reading: Reading, by: Params) -> Beliefs:
-    """Beliefs after one observation of known meaning.
-
-    A carrier's own word (grade A) may come minutes after the opposite, faster than any rate of transition
-    would allow: a thousandth of what a carrier can do at a stroke is mixed in first, so that one such word
-    raises suspicion and two turn the belief.
-    """
-    before = beliefs + by.jump if reading.authoritative else beliefs
-    return _scaled(before * by.likelihood[(reading.meaning.value, reading.grade)])
-
-
-def _scaled(beliefs: Beliefs) -> Beliefs:
-    floored = np.maximum(beliefs, _FLOOR)
-    scaled: Beliefs = floored / floored.sum(axis=-1, keepdims=True)
-    return scaled
+CONFIRM_WAIT = timedelta(minutes=10)
+_PUSH = "carrier.push"
+_MOVED = 5  # pieces of evidence that are named
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,71 +33,79 @@ class Belief:
     evidence: tuple[str, ...]
 
 
-def public(p: Beliefs) -> dict[PublicState, float]:
-    """Probability of each public state; they sum to 1."""
-    sums: dict[PublicState, float] = {}
-    for number, state in enumerate(PUBLIC_OF):
-        sums[state] = sums.get(state, 0.0) + float(p[number])
-    return sums
-
-
-def cannot_receive(p: Beliefs) -> float:
-    """Probability that neither a message nor a call can reach the number's owner."""
-    return sum(chance for state, chance in public(p).items() if state in CANNOT_RECEIVE)
-
-
 def believe(signals: Sequence[Signal], *, at: datetime, start: datetime, by: Params | None = None) -> Belief:
     """The belief at `at` from all signals observed up to then, whatever their order and repeats.
 
-    A grade A answer of the carrier sets the public state provisionally: until other evidence speaks, the
-    state is the one that it names. Evidence ids are the keys of the signals that moved the state last.
+    A carrier's push shows its state at once; an alarm waits `CONFIRM_WAIT` for the answer to the question
+    that the push leads to. Evidence ids are the keys of the signals that moved the state last.
     """
     used = by or params()
-    ordered = sorted(
-        {signal.key(): signal for signal in signals if signal.observed_at <= at}.values(), key=Signal.sort_key
-    )
-    p = used.prior.copy()
-    clock = start
-    state, since = PublicState.UNKNOWN, start
-    alarm = False
+    heard = _in_order(signals, at)
+    book = Codebook.of([(signal.source, reading) for signal, reading in heard], used)
+    rows = fold.fresh(1, min(start, at).timestamp(), used)
+    state, since, alarm = PublicState.UNKNOWN, start, False
     moved: tuple[str, ...] = ()
-    for signal in ordered:
-        reading = read(signal)
-        if reading is None:
-            continue
-        if signal.observed_at > clock:
-            p = _later(p, signal.observed_at - clock, used)
-            clock = signal.observed_at
-        p = update(p, reading, used)
-        best, chance = _best(p)
-        shown = best if chance >= SHOWN_FROM else PublicState.UNKNOWN
+    pushed: datetime | None = None
+    for number, (signal, reading) in enumerate(heard):
+        instant = max(signal.observed_at.timestamp(), float(rows[0, fold.AT]))
+        rows = fold.step(rows, np.array([instant]), np.array([number]), book, used)
+        shown, _ = _shown(rows[0, fold.P])
         if shown is not state:
-            state, since, moved = shown, clock, (signal.key(),)
+            state, since, moved = shown, signal.observed_at, (signal.key(),)
         elif reading.authoritative:
-            moved = (*moved[-4:], signal.key())
-        alarm = _alarm(alarm, cannot_receive(p))
-    if at > clock:
-        p = _later(p, at - clock, used)
-    best, chance = _best(p)
-    if chance < SHOWN_FROM:
-        best = PublicState.UNKNOWN
-    if best is not state and moved:
+            moved = (*moved[1 - _MOVED :], signal.key())
+        pushed = signal.observed_at if signal.source == _PUSH else None
+        alarm = _alarm(alarm, cannot_receive(rows[0, fold.P]), waits=_waits(pushed, at))
+    p = fold.look(rows, np.array([max(at.timestamp(), float(rows[0, fold.AT]))]), used)[0]
+    shown, _ = _shown(p)
+    if shown is not state and moved:
         # The evidence has aged until another state is likelier; nothing was observed at this instant.
-        state, since = best, at
-    alarm = _alarm(alarm, cannot_receive(p))
+        state, since = shown, at
+    alarm = _alarm(alarm, cannot_receive(p), waits=_waits(pushed, at))
     return Belief(at, tuple(float(one) for one in p), state, public(p).get(state, 0.0), since, alarm, moved)
 
 
-def _later(p: Beliefs, elapsed: timedelta, by: Params) -> Beliefs:
-    row: Beliefs = predict(p[np.newaxis, :], [elapsed.total_seconds()], by)[0]
-    return row
+def public(p: Floats) -> dict[PublicState, float]:
+    """Probability of each public state; they sum to 1."""
+    return dict(zip(PUBLIC, fold.public(p).tolist(), strict=True))
 
 
-def _best(p: Beliefs) -> tuple[PublicState, float]:
-    state, chance = max(public(p).items(), key=lambda item: item[1])
-    return state, chance
+def cannot_receive(p: Floats) -> float:
+    """Probability that neither a message nor a call can reach the number's owner."""
+    return float(fold.cannot_receive(p))
 
 
-def _alarm(alarm: bool, chance: float) -> bool:
+def predict(p: Floats, elapsed_s: float, by: Params) -> Floats:
+    """One line's probabilities some seconds later, if nothing is heard of it and its app is not expected to
+    be. Negative time is a fault of the caller."""
+    rows = fold.fresh(1, 0.0, by)
+    rows[0, fold.P] = p
+    later: Floats = fold.look(rows, np.array([float(elapsed_s)]), by)[0]
+    return later
+
+
+def _in_order(signals: Sequence[Signal], at: datetime) -> list[tuple[Signal, Reading]]:
+    """The signals that say something, each once, in the order of evidence."""
+    unique = {signal.key(): signal for signal in signals if signal.observed_at <= at}
+    ordered = sorted(unique.values(), key=Signal.sort_key)
+    return [(signal, reading) for signal in ordered if (reading := read(signal)) is not None]
+
+
+def _shown(p: Floats) -> tuple[PublicState, float]:
+    chances = fold.public(p)
+    best = int(chances.argmax())
+    chance = float(chances[best])
+    return (PUBLIC[best] if chance >= SHOWN_FROM else PublicState.UNKNOWN), chance
+
+
+def _waits(pushed: datetime | None, at: datetime) -> bool:
+    """Whether a push that came last may still be confirmed or denied."""
+    return pushed is not None and at - pushed < CONFIRM_WAIT
+
+
+def _alarm(alarm: bool, chance: float, *, waits: bool) -> bool:
     """Hysteresis: up at 0.9, down at 0.5."""
-    return chance >= CLEAR_AT if alarm else chance >= ALARM_AT
+    return chance >= CLEAR_AT if alarm else chance >= ALARM_AT and not waits
+
+
+__all__ = ["CONFIRM_WAIT", "Belief", "believe", "cannot_receive", "params", "predict", "public"]

@@ -21,6 +21,12 @@ def query(*, borrower_id: str, line_id: str, reason: str) -> None:
     feeds.query(UUID(borrower_id), UUID(line_id), reason)
 
 
+@task("line.look")
+def look(*, borrower_id: str, line_id: str) -> None:
+    """Believe anew of one line."""
+    database().run(lambda session: service.look(session, UUID(borrower_id), UUID(line_id), now=clock.now()))
+
+
 @task("line.subscribe")
 def subscribe(*, borrower_id: str, line_id: str) -> None:
     """Subscribe to the carrier's notices of one line."""

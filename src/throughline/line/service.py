@@ -14,18 +14,19 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from throughline.kernel import crypto
+from throughline.kernel import clock, crypto
 from throughline.kernel.events import publish
 from throughline.kernel.i18n import Text
 from throughline.kernel.ids import new_id
 from throughline.kernel.jobs import defer
 from throughline.line import filter as line_filter
+from throughline.line.emissions import read
 from throughline.line.events import LineAlarmCleared, LineAlarmRaised, LineStateChanged
 from throughline.line.filter import Belief
 from throughline.line.models import FeedSubscription, Line, LineSignal, LineTransition
 from throughline.line.reasons import reason
 from throughline.line.settings import load_settings
-from throughline.line.signals import Signal, read
+from throughline.line.signals import Signal
 from throughline.line.state import CANNOT_RECEIVE, PublicState
 from throughline.parties import service as parties
 from throughline.parties.purposes import Purpose
@@ -150,9 +151,21 @@ def ingest(session: Session, line_id: UUID, signals: Sequence[Signal], *, now: d
             fresh += 1
     if fresh:
         believe_now(session, line, now=now)
-        if any(signal.source == "carrier.push" for signal in signals) or _suspicious(line):
+        pushed = any(signal.source == "carrier.push" for signal in signals)
+        if pushed or _suspicious(line):
             ask(session, line.borrower_id, line.id, reason="confirm")
+        if pushed:
+            # Should nobody answer, the push stands alone then.
+            ids = {"borrower_id": str(line.borrower_id), "line_id": str(line.id)}
+            defer(session, "line.look", ids, at=clock.real_now() + line_filter.CONFIRM_WAIT)
     return fresh
+
+
+def look(session: Session, borrower_id: UUID, line_id: UUID, *, now: datetime) -> None:
+    """Believe anew although nothing was heard: what time has done to a belief."""
+    line = session.get(Line, (borrower_id, line_id), with_for_update=True)
+    if line is not None:
+        believe_now(session, line, now=now)
 
 
 def _suspicious(line: Line) -> bool:

@@ -1,4 +1,4 @@
-"""One observation about a line, and what it means by a reviewed table. Unknown codes are no information."""
+"""One observation about a line, and what an observation can mean."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
-from importlib.resources import files
 from typing import Any
 
 import rfc8785
-import yaml
 
 from throughline.line.state import Meaning
 
@@ -57,49 +54,3 @@ class Reading:
     def authoritative(self) -> bool:
         """Grade A: sets the public state at once, and is confirmed by a query."""
         return self.grade == "A"
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    source: str
-    provider: str
-    code: str | None
-    when: Mapping[str, Any]
-    reading: Reading
-
-
-@lru_cache(maxsize=1)
-def _tables() -> tuple[_Row, ...]:
-    rows = []
-    folder = files("throughline.line").joinpath("emissions")
-    for entry in sorted(folder.iterdir(), key=lambda one: one.name):
-        if not entry.name.endswith(".yaml"):
-            continue
-        document = yaml.safe_load(entry.read_text(encoding="utf-8"))
-        for row in document["rows"]:
-            rows.append(
-                _Row(
-                    row["source"],
-                    row.get("provider", document.get("provider", "*")),
-                    row.get("code"),
-                    row.get("when", {}),
-                    Reading(Meaning(row["meaning"]), row["grade"], document["version"]),
-                )
-            )
-    return tuple(rows)
-
-
-def read(signal: Signal) -> Reading | None:
-    """The meaning of a signal by the first row that fits; None: no information."""
-    for row in _tables():
-        if row.source != signal.source:
-            continue
-        if row.provider not in {"*", signal.provider}:
-            continue
-        if row.code is not None and row.code != signal.code:
-            continue
-        if row.code is None and signal.code is not None:
-            continue
-        if all(signal.attributes.get(name) == value for name, value in row.when.items()):
-            return row.reading
-    return None
