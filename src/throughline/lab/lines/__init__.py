@@ -1,0 +1,1 @@
+"""A made-up population of phone lines, to judge what is believed of them. Shares nothing with `line`."""

@@ -1,0 +1,1 @@
+"""Recorded evidence replayed through the filter and the planner, as `throughline line replay` does."""
