@@ -111,7 +111,7 @@ class _Twins:
             "principal_minor": self.principal,
             "currency": "CNY",
             "installments": chance.choice([3, 6]),
-            "annual_rate_percent": Decimal(chance.choice(["3", "9.99", "14.4", "24"])),
+            "annual_rate_percent": Decimal(chance.choice(["3", "9.99", "14.4", "21"])),
             "agreed_on": day,
             "zone": "Asia/Shanghai",
             "agreed_charges": ("late_fee",),

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from throughline.compliance import rules
@@ -20,6 +21,7 @@ from throughline.kernel.db import Database
 from throughline.kernel.ids import new_id
 from throughline.lending import product_costs
 from throughline.lending import service as lending
+from throughline.lending.models import ProductRow
 from throughline.lending.product_costs import INTEREST, WITH_CHARGES, WITH_LATE_COSTS
 from throughline.lending.publishing import RuleForbidsProduct, try_product
 
@@ -94,6 +96,12 @@ def test_a_product_within_the_rules_is_published_and_its_question_stored(
     assert Decimal("0.2") < Decimal(asked.facts["apr"]) <= Decimal("0.24")
     assert {one["verdict"] for one in asked.verdicts} <= {"met", "pending", "not_applicable"}
     assert compliance.replay(asked) == []
+
+
+def test_the_product_that_is_shipped_passes_its_own_gate(session: Session, publish: Publish) -> None:
+    shipped = session.scalars(select(ProductRow).where(ProductRow.code == "cash-cn")).one()
+    made = publish(shipped.document)
+    assert made.annual_rate_percent[1] == Decimal(shipped.document["limits"]["annual_rate_percent"][1])
 
 
 @pytest.mark.parametrize(

@@ -161,7 +161,7 @@ def test_a_contract_opens_one_loan(session: Session) -> None:
     with pytest.raises(lending.OutsideProduct):
         _open(session, installments=7)
     with pytest.raises(lending.OutsideProduct):
-        _open(session, annual_rate_percent=Decimal("24.01"))
+        _open(session, annual_rate_percent=Decimal("21.01"))
     with pytest.raises(lending.ProductUnknown):
         _open(session, product_code="nothing")
 

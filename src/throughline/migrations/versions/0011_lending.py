@@ -32,7 +32,7 @@ CASH_CN = """
   "limits": {
     "principal": ["500.00", "50000.00"],
     "installments": [3, 6, 12],
-    "annual_rate_percent": ["3", "24"]
+    "annual_rate_percent": ["3", "21"]
   },
   "overdue": {"percent_of_contract_rate": "150", "at_most_percent": "24"},
   "protection": {
