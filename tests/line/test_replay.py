@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from throughline.lab.lines.judge import judge
 from throughline.lab.lines.population import Feeds, Habits, Population, populate
+from throughline.line.backtest import replay as whole_replay
 from throughline.line.backtest.engine import Question
 from throughline.line.backtest.reading import Shapes, read_events, read_oracle, read_roster
 from throughline.line.backtest.replay import replay
@@ -185,6 +186,18 @@ def test_what_is_said_depends_on_nothing_that_is_received_later(small: Populatio
 
     assert len(before(part)) > 1_000
     assert before(whole) == before(part)
+
+
+def test_blocks_and_processes_change_nothing(small: Population, monkeypatch: pytest.MonkeyPatch) -> None:
+    def told() -> list[Row]:
+        rows = answer(
+            small.roster, small.events, small.oracle, until=small.until, budget=11, every_s=86_400.0
+        )
+        return rows[:-1]  # the summary has the time it took
+
+    whole = told()
+    monkeypatch.setattr(whole_replay, "BLOCK", 40)
+    assert told() == whole
 
 
 def test_the_budget_holds_in_every_window(small: Population) -> None:

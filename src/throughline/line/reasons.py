@@ -29,6 +29,8 @@ _SOURCES = {
     "sms.receipt": N_("a message receipt"),
     "app.heartbeat": N_("a sign of life of the app"),
     "voice.sip": N_("a call"),
+    "vendor.aliyun": N_("a check by Alibaba Cloud"),
+    "vendor.baidu": N_("a check by Baidu"),
 }
 NOTHING_HEARD = N_("time, nothing was heard")
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ from throughline.line.state import Meaning
 
 _FAILING = frozenset({Meaning.ABSENT, Meaning.OFF, Meaning.NO_RESPONSE})
 _LEAST_SHOWN = 1e-6
+MAX_WORKERS = 8
 
 # (instant, kind, line, text): kinds at one instant in this order.
 Answer = tuple[float, int, int, str]
@@ -47,22 +50,75 @@ def replay(
         _incident(one, names[group]) for group, some in incidents.items() for one in some
     ]
     queries = 0
-    for first in range(0, len(roster.names), BLOCK):
-        last = min(first + BLOCK, len(roster.names))
-        block = Block(first, last, roster, seen, shapes, oracle, incidents, groups, question)
-        told: list[Answer] = []
-
-        def beliefs(at: Floats, lines: Indices, shown: Floats, told: list[Answer] = told) -> None:
-            told.extend(_beliefs(roster, at, lines, shown))
-
-        said = block.run(begin, beliefs)
-        queries += len(said.queries)
-        answers.extend(_said(said, roster))
+    for asked, told in _blocks(_Whole(roster, seen, shapes, oracle, question, incidents, groups, begin)):
+        queries += asked
         answers.extend(told)
     answers.sort(key=itemgetter(0, 1, 2))
     for answer in answers:
         yield answer[3]
     yield _summary(Counts(len(roster.names), seen.rows, queries, round(time.perf_counter() - started, 3)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """All that a block is a part of."""
+
+    roster: Roster
+    seen: Observations
+    shapes: Shapes
+    oracle: Oracle
+    question: Question
+    incidents: dict[int, list[Incident]]
+    groups: Indices
+    begin_s: float
+
+    def block(self, first: int) -> tuple[int, list[Answer]]:
+        """What is said of the lines from `first` on, and how many queries they took."""
+        last = min(first + BLOCK, len(self.roster.names))
+        told: list[Answer] = []
+
+        def beliefs(at: Floats, lines: Indices, shown: Floats) -> None:
+            told.extend(_beliefs(self.roster, at, lines, shown))
+
+        said = Block(
+            first,
+            last,
+            self.roster,
+            self.seen,
+            self.shapes,
+            self.oracle,
+            self.incidents,
+            self.groups,
+            self.question,
+        ).run(self.begin_s, beliefs)
+        told.extend(_said(said, self.roster))
+        return len(said.queries), told
+
+
+_whole: _Whole | None = None  # of a process that was forked to compute blocks of it
+
+
+def _blocks(whole: _Whole) -> Iterator[tuple[int, list[Answer]]]:
+    """The blocks in their order, on as many cores as there are."""
+    firsts = range(0, len(whole.roster.names), BLOCK)
+    workers = min(len(os.sched_getaffinity(0)), len(firsts), MAX_WORKERS)
+    if workers < 2:
+        yield from map(whole.block, firsts)
+        return
+    # Forked, so that nothing of the evidence is copied.
+    with multiprocessing.get_context("fork").Pool(workers, _take, (whole,)) as pool:
+        yield from pool.imap(_compute, firsts)
+
+
+def _take(whole: _Whole) -> None:
+    global _whole
+    _whole = whole
+
+
+def _compute(first: int) -> tuple[int, list[Answer]]:
+    if _whole is None:
+        raise RuntimeError("a worker computes blocks only after it was given the whole")
+    return _whole.block(first)
 
 
 def _groups(roster: Roster) -> tuple[Indices, list[tuple[str, str]]]:

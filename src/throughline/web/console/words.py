@@ -57,6 +57,11 @@ SOURCE = {
     "sms.receipt": N_("Receipt of an SMS"),
     "app.heartbeat": N_("Sign of life of the app"),
     "voice.sip": N_("A call"),
+    "vendor.aliyun": N_("A check by Alibaba Cloud"),
+    "vendor.baidu": N_("A check by Baidu"),
+    "push.fcm": N_("The app's push service"),
+    "push.apns": N_("The app's push service"),
+    "push.web": N_("The app's push service"),
 }
 
 # Kinds of entries of an episode's timeline.
