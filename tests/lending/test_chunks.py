@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import pytest
 from sqlalchemy import text
 
+from support.loans import usual_loan
 from throughline.kernel import clock
 from throughline.kernel.db import Database
 from throughline.kernel.ids import new_id
@@ -37,18 +37,7 @@ def book(database: Database, monkeypatch: pytest.MonkeyPatch) -> list[UUID]:
         session.execute(text("UPDATE lending_business_day SET open_day = :day"), {"day": today})
         for nr in range(LOANS):
             start = today - timedelta(days=nr % 30)
-            new = lending.NewLoan(
-                borrower_id=new_id(),
-                product_code="cash-cn",
-                principal_minor=300_000,
-                currency="CNY",
-                installments=3,
-                annual_rate_percent=Decimal("14.4"),
-                agreed_on=start,
-                contract_id=new_id(),
-                zone=ZONE,
-                agreed_charges=(),
-            )
+            new = usual_loan(new_id(), start, installments=3, agreed_charges=())
             loan_id = lending.open_loan(session, new, now=clock.now())
             payout = lending.NewEvent(lending.EventType.DISBURSEMENT, start, str(new_id()), 300_000)
             lending.record_event(session, loan_id, payout, now=clock.now())

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date, timedelta
-from decimal import Decimal
 from uuid import UUID
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from support.loans import usual_loan
 from throughline.kernel import clock
 from throughline.kernel.db import Database
 from throughline.kernel.ids import new_id
@@ -22,18 +22,7 @@ K = lending.EventType
 
 
 def _paid_out(session: Session, start: date) -> UUID:
-    new = lending.NewLoan(
-        borrower_id=new_id(),
-        product_code="cash-cn",
-        principal_minor=300_000,
-        currency="CNY",
-        installments=3,
-        annual_rate_percent=Decimal("14.4"),
-        agreed_on=start,
-        contract_id=new_id(),
-        zone=ZONE,
-        agreed_charges=(),
-    )
+    new = usual_loan(new_id(), start, installments=3, agreed_charges=())
     loan_id = lending.open_loan(session, new, now=clock.now())
     _record(session, loan_id, K.DISBURSEMENT, start, 300_000)
     return loan_id

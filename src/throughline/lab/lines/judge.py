@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from throughline.lab.lines.population import DARK, DAY, HOUR, START, History, Population
+from throughline.lab.lines.population import DARK, DAY, HOUR, START, Population
 
 EVENT_S = 24 * HOUR  # an outage that counts: nothing can be received for so long
 
@@ -132,6 +132,3 @@ def _quantile(some: np.ndarray[Any, Any], share: float) -> float | None:
 
 def _at(text: str) -> float:
     return (datetime.fromisoformat(text) - START).total_seconds()
-
-
-__all__ = ["History", "Verdict", "judge"]
