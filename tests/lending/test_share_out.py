@@ -191,6 +191,8 @@ def test_everything_that_is_owed_closes_every_loan(staff: TestClient, database: 
     assert (refused.status_code, refused.json()["code"]) == (409, "more-than-owed")
     assert refused.json()["params"]["field"] == "amount_minor"
     owed = refused.json()["params"]["owed_minor"]
+    assert str(owed) in refused.json()["detail"]
+    assert "%(" not in refused.json()["title"]
     assert _ask(staff, borrower, owed + 1, "/what-if").status_code == 409
     key = str(uuid4())
     first, again = (_ask(staff, borrower, owed, key=key) for _ in range(2))

@@ -30,7 +30,7 @@ class MoreThanOwed(Conflict):
     """A repayment above what is still open."""
 
     code = "more-than-owed"
-    title = N_("This is more than is still owed: %(owed_minor)s in minor units")
+    title = N_("This is more than is still owed")
 
 
 class NothingOwed(Conflict):
@@ -143,7 +143,11 @@ def _shared(
     if payment.named is not None and payment.named not in {one.loan_id for one in claims}:
         raise NamedLoan(NamedLoan.title, field="loan_id")
     if payment.amount_minor > owed:
-        raise MoreThanOwed(MoreThanOwed.title, owed_minor=owed, field="amount_minor")
+        raise MoreThanOwed(
+            N_("This is more than is still owed: %(owed_minor)s in minor units"),
+            owed_minor=owed,
+            field="amount_minor",
+        )
     return share_out(payment.amount_minor, claims, payment.named)
 
 
