@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
-from throughline.kernel import clock, crypto, i18n, keyring, money
+from throughline.kernel import clock, crypto, i18n, keyring, money, rooms
 from throughline.kernel.errors import Invalid, Problem
+from throughline.kernel.i18n import N_
 from throughline.kernel.ids import new_id
 from throughline.kernel.keyring import KeyRingError
 from throughline.kernel.money import Rounding
@@ -107,6 +108,30 @@ def test_a_problem_speaks_both_languages() -> None:
     assert problem.document("zh-CN")["title"] == "请求中有无效的内容"
     assert problem.document("en")["status"] == 422
     assert isinstance(problem, Problem)
+
+
+class _WithPlaces(Invalid):
+    code = "with-places"
+    title = N_("Not more than %(years)s years")
+
+
+def test_a_title_with_places_is_the_detail() -> None:
+    document = _WithPlaces(years=3).document("en")
+    assert (document["title"], document["detail"]) == (Invalid.title, "Not more than 3 years")
+    assert str(_WithPlaces(years=3)) == "Not more than 3 years"
+
+
+def test_no_problem_has_a_title_with_open_places() -> None:
+    rooms.load_all()
+    waiting, seen = [Problem], 0
+    while waiting:
+        kind = waiting.pop()
+        waiting.extend(kind.__subclasses__())
+        if kind.__init__ is Problem.__init__:
+            seen += 1
+            for locale in i18n.LOCALES:
+                assert "%(" not in kind("x").document(locale)["title"], kind
+    assert seen > 50
 
 
 def test_a_sealed_value_opens_only_in_its_place(session: Session) -> None:

@@ -10,12 +10,16 @@ from typing import Any, ClassVar
 
 from throughline.kernel.i18n import N_, gettext
 
+_PLACE = "%("
+
 
 class Problem(Exception):
     """An expected failure with a status, a stable code and a text for people.
 
     `detail` is a message id marked with `N_`; `params` fill its `%(name)s` places and are also given
-    to the caller as members of the problem document, so never put personal data in them.
+    to the caller as members of the problem document, so never put personal data in them. A `title` with
+    places is the detail of each occurrence; the document's title, which RFC 9457 wants to be always the
+    same, is then that of the class above.
     """
 
     status: ClassVar[int] = 400
@@ -24,7 +28,7 @@ class Problem(Exception):
 
     def __init__(self, detail: str = "", **params: Any) -> None:
         super().__init__(detail or self.title)
-        self.detail = detail
+        self.detail = detail or (self.title if _PLACE in self.title else "")
         self.params = params
 
     def __str__(self) -> str:
@@ -34,7 +38,7 @@ class Problem(Exception):
         """The problem document (RFC 9457, section 3) in one language."""
         body: dict[str, Any] = {
             "type": f"/problems/{self.code}",
-            "title": gettext(self.title, locale),
+            "title": gettext(self._fixed_title(), locale),
             "status": self.status,
             "code": self.code,
         }
@@ -46,6 +50,12 @@ class Problem(Exception):
                 for name, value in self.params.items()
             }
         return body
+
+    def _fixed_title(self) -> str:
+        if _PLACE not in self.title:
+            return self.title
+        above = (one.title for one in type(self).__mro__ if issubclass(one, Problem))
+        return next(title for title in above if _PLACE not in title)
 
 
 class Unauthenticated(Problem):
