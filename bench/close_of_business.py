@@ -200,6 +200,7 @@ def main() -> None:
         found["night"] = nights(
             given.loans, repayments_per_s=given.repayments_per_s, one=given.one_night, touched=given.touched
         )
+        print(json.dumps(found, indent=1), file=sys.stderr, flush=True)  # the other part may take long
     if given.catch_up_loans:
         found["catch_up"] = catch_up(given.catch_up_loans, given.catch_up_days)
     print(json.dumps(found, indent=1))

@@ -11,7 +11,7 @@ from pathlib import Path
 from throughline import migrations
 from throughline.kernel import postgres, rooms
 from throughline.kernel.db import Database, database
-from throughline.kernel.settings import settings
+from throughline.kernel.settings import forget, settings
 
 
 @contextmanager
@@ -21,6 +21,8 @@ def fresh() -> Iterator[Database]:
         Path(folder).chmod(0o755)  # the server runs as another account when we are root
         os.environ["THROUGHLINE_HOME"] = folder
         os.environ.pop("THROUGHLINE_DATABASE_URL", None)
+        forget()  # this process may have had another one before
+        database.cache_clear()
         config = settings()
         postgres.start(config)
         try:
