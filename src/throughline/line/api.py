@@ -13,26 +13,13 @@ from starlette.concurrency import run_in_threadpool
 from throughline.kernel import clock
 from throughline.kernel.db import database
 from throughline.kernel.http import BorrowerCaller, Caller, Reading, problems, require_scope
-from throughline.kernel.i18n import Text
 from throughline.line import feeds, service
+from throughline.line.api_staff import LineOut
+from throughline.line.api_staff import router as staff_router
 
 router = APIRouter(prefix="/api/v1", tags=["line"])
 hooks_router = APIRouter(prefix="/hooks/line", tags=["hooks"])
 Reader = Annotated[Caller, Depends(require_scope("line:read"))]
-
-
-class LineOut(BaseModel):
-    """A line and the belief about it; `probability` is of `state`."""
-
-    line_id: UUID
-    borrower_id: UUID
-    contact_point_id: UUID
-    carrier: str
-    state: str
-    probability: str
-    since: datetime
-    alarm: bool
-    reason: Text
 
 
 class LineTimelineOut(BaseModel):
@@ -105,3 +92,6 @@ def _aware(at: datetime | None) -> datetime | None:
     if at is None or at.tzinfo is not None:
         return at
     return at.replace(tzinfo=UTC)
+
+
+router.include_router(staff_router)

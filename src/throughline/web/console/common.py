@@ -18,6 +18,7 @@ from throughline.web.console.labels import label
 # The sections of the navigation: path, scope that shows it, name.
 SECTIONS = (
     ("/console/episodes", "continuity:read", N_("Outages")),
+    ("/console/lines", "line:read", N_("Lines")),
     ("/console/borrowers", "parties:read", N_("Borrowers")),
     ("/console/applications", "origination:read", N_("Applications")),
     ("/console/loans", "lending:read", N_("Loans")),

@@ -168,6 +168,23 @@ EVENT = {
     "days": N_("days"),
 }
 
+QUERY = {
+    "registered": N_("the line was registered"),
+    "confirm": N_("to confirm what was heard"),
+    "planned": N_("its turn had come"),
+}
+
+OUTCOME = {
+    "answered": N_("answered"),
+    "unknown": N_("they do not know"),
+    "refused": N_("refused"),
+    "error": N_("failed"),
+}
+
+FEED = {"wanted": N_("asked for"), "active": N_("active"), "ended": N_("ended")}
+
+SPAN = {"day": N_("a day"), "week": N_("a week"), "month": N_("30 days")}
+
 SUBJECTS = {
     "event": EVENT,
     "loan": LOAN,
@@ -182,4 +199,8 @@ SUBJECTS = {
     "gate": GATE,
     "proposal": PROPOSAL,
     "direction": DIRECTION,
+    "query": QUERY,
+    "outcome": OUTCOME,
+    "feed": FEED,
+    "span": SPAN,
 }
