@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from throughline.kernel.events import AggregateEvent, publish_together
@@ -76,7 +77,7 @@ def _newest_rows(session: Session, row: LoanRow, event_ids: Sequence[str]) -> di
             TransactionRow.loan_id == row.id,
             TransactionRow.event_id.in_([UUID(one) for one in event_ids]),
         )
-        .distinct(TransactionRow.event_id)
+        .ext(distinct_on(TransactionRow.event_id))
         .order_by(TransactionRow.event_id, TransactionRow.id.desc())
     )
     return {str(event_id): row_id for event_id, row_id in found}

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from throughline.kernel.errors import NotFound
@@ -156,7 +157,7 @@ def products(session: Session, on: date, *, limit: int = 200) -> list[Product]:
             ProductRow.valid_from <= on,
             (ProductRow.valid_until.is_(None)) | (ProductRow.valid_until >= on),
         )
-        .distinct(ProductRow.code)
+        .ext(distinct_on(ProductRow.code))
         .order_by(ProductRow.code, ProductRow.version.desc())
         .limit(limit)
     )

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from throughline.kernel import clock
@@ -249,7 +250,7 @@ def _summaries(session: Session, rows: Sequence[LoanRow]) -> list[LoanSummary]:
         select(InstallmentRow)
         .where(InstallmentRow.loan_id.in_(ids), InstallmentRow.outstanding_minor > 0)
         .where(InstallmentRow.borrower_id.in_({row.borrower_id for row in rows}))
-        .distinct(InstallmentRow.loan_id)
+        .ext(distinct_on(InstallmentRow.loan_id))
         .order_by(InstallmentRow.loan_id, InstallmentRow.nr)
     )
     due = {row.loan_id: NextDue(row.nr, row.due_date, row.outstanding_minor) for row in first_open}
