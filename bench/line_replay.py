@@ -138,14 +138,36 @@ def speed(lines: int, days: int) -> None:
                    "--query-budget", "11", *(f"--{name}={path}" for name, path in names.items())]  # fmt: skip
         begun = time.perf_counter()
         with (Path(folder) / "out").open("wb") as out:
-            subprocess.run(command, check=True, stdout=out)
+            running = subprocess.Popen(command, stdout=out)
+            most = 0
+            while running.poll() is None:
+                most = max(most, _held(running.pid))
+                time.sleep(0.1)
+        if running.returncode:
+            raise SystemExit(f"line replay ended with {running.returncode}")
         took = time.perf_counter() - begun
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
     print(
         f"line replay: {lines} lines, {count} events in {took:.1f} s: {count / took:,.0f} events/s (target 100,000)"
     )
-    print(f"  CPU {used.ru_utime + used.ru_stime:.1f} s, largest memory {used.ru_maxrss / 1024:.0f} MB")
+    print(
+        f"  CPU {used.ru_utime + used.ru_stime:.1f} s, largest memory of all its processes {most / 1e6:.0f} MB"
+    )
     print(f"  ceiling: reading the same files with json.loads and no more: {count / ceiling:,.0f} events/s")
+
+
+def _held(process: int) -> int:
+    """Bytes that a process and its children hold, what they share counted once. (The largest memory that the
+    system tells of a child includes that of its parent before the child began.)"""
+    held = 0
+    try:
+        for line in Path(f"/proc/{process}/smaps_rollup").read_text(encoding="ascii").splitlines():
+            if line.startswith("Pss:"):
+                held += int(line.split()[1]) * 1024
+        children = Path(f"/proc/{process}/task/{process}/children").read_text(encoding="ascii").split()
+    except OSError:  # it has just ended
+        return held
+    return held + sum(_held(int(child)) for child in children)
 
 
 def _lines(rows: Iterable[Any]) -> io.BytesIO:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -74,8 +75,9 @@ def replay(
         raise typer.Exit(BAD_INPUT)
     told = replayed(lines, seen, shapes, answers, question)
     if as_json:
-        for text in told:
-            typer.echo(text)
+        # Not by `echo`, which flushes each line.
+        sys.stdout.writelines(text + "\n" for text in told)
+        sys.stdout.flush()
     else:
         _show(told)
 

@@ -22,7 +22,6 @@ from throughline.line.parameters import Floats, Params
 from throughline.line.planner import Policy, Standing
 from throughline.line.state import ALARM_AT, CLEAR_AT, SHOWN_FROM, PublicState
 
-BLOCK = 2_048
 MAX_ROUNDS = 50_000_000
 _UNKNOWN = len(PUBLIC)
 _SURE = 0.95

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from array import array
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from datetime import time as time_of_day
 from itertools import pairwise
@@ -15,6 +17,7 @@ import numpy.typing as npt
 import rfc8785
 from pydantic_core import from_json
 
+from throughline.line.backtest.parts import Problem, in_parts
 from throughline.line.contradiction import Claim
 from throughline.line.emissions import read
 from throughline.line.parameters import Floats
@@ -22,8 +25,6 @@ from throughline.line.signals import MAX_ATTRIBUTES, Reading, Signal
 from throughline.line.state import PublicState
 
 Indices = npt.NDArray[np.int64]
-Problem = Callable[[int, str, str], None]  # line of the file, member, what is expected
-
 CLAIM = "borrower.claim"
 SOURCES = frozenset(
     {
@@ -75,33 +76,38 @@ class Shapes:
 
     def __init__(self) -> None:
         self.all: list[Shape] = []
-        self._known: dict[Any, int] = {}
+        self._alike: dict[tuple[str, str | None, str | None, bytes], int] = {}
+        self._known: dict[tuple[Any, ...], int] = {}  # by the members as they stand in rows
+
+    def known(self, row: Mapping[str, Any]) -> int | None:
+        """The number of a row's shape if such a row was met before, and so is right in these members."""
+        try:
+            return self._known.get(
+                _key(row["source"], row.get("provider"), row.get("code"), row.get("attributes"))
+            )
+        except (KeyError, TypeError, AttributeError):
+            return None
 
     def number(self, source: str, provider: str | None, code: str | None, attributes: dict[str, Any]) -> int:
         """The number of a shape."""
-        if attributes:
-            try:
-                # 1 and true are equal in Python, not in JSON.
-                key: Any = (source, provider, code, *((k, v, v.__class__) for k, v in attributes.items()))
-                known = self._known.get(key)
-            except TypeError:
-                key, known = (source, provider, code, repr(attributes)), None
-        else:
-            key = (source, provider, code)
-            known = self._known.get(key)
-        if known is not None:
-            return known
         try:
             canonical = rfc8785.dumps(attributes)
         except (rfc8785.CanonicalizationError, ValueError) as error:
             raise Wrong("attributes", f"expected plain JSON values: {error}") from None
-        alike = (source, provider, code, canonical)
-        if alike not in self._known:
-            self._known[alike] = len(self.all)
-            meaning = read(Signal(_ANY_TIME, source, provider, code, attributes))
-            self.all.append(Shape(source, provider, code, canonical, meaning))
-        self._known[key] = self._known[alike]
-        return self._known[alike]
+        meaning = read(Signal(_ANY_TIME, source, provider, code, attributes))
+        number = self.adopt(Shape(source, provider, code, canonical, meaning))
+        # What holds lists or objects is looked at each time.
+        with suppress(TypeError):
+            self._known[_key(source, provider, code, attributes)] = number
+        return number
+
+    def adopt(self, shape: Shape) -> int:
+        """The number of a shape that was read elsewhere."""
+        alike = (shape.source, shape.provider, shape.code, shape.canonical)
+        number = self._alike.setdefault(alike, len(self.all))
+        if number == len(self.all):
+            self.all.append(shape)
+        return number
 
     def ranks(self) -> Indices:
         """The place of each shape in the order of evidence."""
@@ -117,6 +123,16 @@ class Shapes:
         ranks = np.empty(len(order), dtype=np.int64)
         ranks[order] = np.arange(len(order))
         return ranks
+
+
+def _key(
+    source: str, provider: str | None, code: str | None, attributes: dict[str, Any] | None
+) -> tuple[Any, ...]:
+    if attributes is None:
+        attributes = {}
+    values = attributes.values()
+    # 1 and true are equal in Python, not in JSON.
+    return (source, provider, code, attributes.__class__, *attributes, *values, *map(type, values))
 
 
 @dataclass(slots=True)
@@ -149,7 +165,7 @@ def rows_of(stream: Iterable[bytes], problem: Problem) -> Iterator[tuple[int, di
         if text.isspace():
             continue
         try:
-            row = from_json(text, cache_strings="all")
+            row = from_json(text, cache_strings="keys")
         except ValueError as error:
             problem(number, "$", f"expected one JSON object a line: {error}")
             continue
@@ -193,12 +209,45 @@ def read_events(
     stream: Iterable[bytes], roster: Roster, shapes: Shapes, until_s: float, problem: Problem
 ) -> Observations:
     """Observations received until then, sorted by line, receipt and order of evidence; repeats are taken out."""
-    line: list[int] = []
-    observed: list[float] = []
-    received: list[float] = []
-    shape: list[int] = []
+    parts = in_parts(stream, lambda some, wrong: _events(some, roster, until_s, wrong), problem)
+    columns: list[tuple[Indices, Floats, Floats, Indices]] = []
     claims: dict[int, list[Claim]] = {}
-    said: set[tuple[Any, ...]] = set()
+    said: set[tuple[int, Claim]] = set()
+    count = 0
+    for part in parts:
+        numbers = np.array([shapes.adopt(one) for one in part.shapes], dtype=np.int64)
+        shape = numbers[part.shape] if len(numbers) else part.shape
+        columns.append((part.line.astype(np.int64), part.observed_s, part.received_s, shape))
+        for of, claim in part.claims:
+            # Received again, it is the same claim.
+            if (key := (of, replace(claim, received_s=0.0))) not in said:
+                said.add(key)
+                claims.setdefault(of, []).append(claim)
+        count += part.rows
+    line, observed, received, shape = (np.concatenate(some) for some in zip(*columns, strict=True))
+    del columns
+    return Observations(*_once(line, observed, received, shape, shapes.ranks()), claims, count)
+
+
+@dataclass(frozen=True, slots=True)
+class _Events:
+    """The observations of a part of a file; `shape` are places in its own `shapes`."""
+
+    line: npt.NDArray[np.int32]
+    observed_s: Floats
+    received_s: Floats
+    shape: Indices
+    shapes: list[Shape]
+    claims: list[tuple[int, Claim]]
+    rows: int
+
+
+def _events(stream: Iterable[bytes], roster: Roster, until_s: float, problem: Problem) -> _Events:
+    # Millions of numbers: arrays hold them in a quarter of what lists take.
+    line, shape = array("i"), array("q")
+    observed, received = array("d"), array("d")
+    claims: list[tuple[int, Claim]] = []
+    shapes = Shapes()
     members = {"line", "observed_at", "received_at", "source", "provider", "code", "attributes"}
     count = 0
     for number, row in rows_of(stream, problem):
@@ -207,17 +256,22 @@ def read_events(
                 _only(row, members)
             of = _line(row, roster)
             at = _instant(row, "observed_at")
-            heard = _instant(row, "received_at")
-            source, provider, code, attributes = _said(row)
+            # What our own app says is received as it is observed.
+            again = row.get("received_at") == row["observed_at"]
+            heard = at if again else _instant(row, "received_at")
+            kind = shapes.known(row)
+            if kind is None:
+                source, provider, code, attributes = _said(row)
             if heard > until_s:
                 continue
-            count += 1
             # Nothing is observed after it was received: a clock is wrong, and ours is believed.
             at = min(at, heard)
-            if source == CLAIM:
-                _claim(claims.setdefault(of, []), said, of, at, heard, attributes)
-                continue
-            kind = shapes.number(source, provider, code, attributes)
+            count += 1
+            if kind is None:
+                if source == CLAIM:
+                    claims.append((of, _claim(at, heard, attributes)))
+                    continue
+                kind = shapes.number(source, provider, code, attributes)
         except Wrong as error:
             problem(number, *error.args)
             continue
@@ -225,13 +279,15 @@ def read_events(
         observed.append(at)
         received.append(heard)
         shape.append(kind)
-    columns = (
-        np.array(line, dtype=np.int64),
-        np.array(observed),
-        np.array(received),
-        np.array(shape, dtype=np.int64),
+    return _Events(
+        np.frombuffer(line, dtype=np.int32),
+        np.frombuffer(observed),
+        np.frombuffer(received),
+        np.frombuffer(shape, dtype=np.int64),
+        shapes.all,
+        claims,
+        count,
     )
-    return Observations(*_once(*columns, shapes.ranks()), claims, count)
 
 
 def _once(
@@ -252,19 +308,11 @@ def _once(
 def read_oracle(stream: Iterable[bytes], roster: Roster, shapes: Shapes, problem: Problem) -> Oracle:
     """What queries would be answered, by source and line, in order of time."""
     oracle: dict[str, dict[int, list[Span]]] = {}
-    for number, row in rows_of(stream, problem):
-        try:
-            _only(row, {"line", "from", "to", "source", "provider", "code", "attributes"})
-            of = _line(row, roster)
-            begins, ends = _instant(row, "from"), _instant(row, "to")
-            if ends <= begins:
-                raise Wrong("to", "expected an instant after `from`")
-            source, provider, code, attributes = _said(row)
-            span = Span(begins, ends, shapes.number(source, provider, code, attributes))
-        except Wrong as error:
-            problem(number, *error.args)
-            continue
-        oracle.setdefault(source, {}).setdefault(of, []).append(span)
+    for part in in_parts(stream, lambda some, wrong: _spans(some, roster, wrong), problem):
+        numbers = [(one.source, shapes.adopt(one)) for one in part.shapes]
+        for of, begins, ends, shape in zip(*(one.tolist() for one in part.columns), strict=True):
+            source, kind = numbers[shape]
+            oracle.setdefault(source, {}).setdefault(of, []).append(Span(begins, ends, kind))
     for source, by_line in oracle.items():
         for of, spans in by_line.items():
             spans.sort(key=lambda one: one.from_s)
@@ -279,14 +327,49 @@ def read_oracle(stream: Iterable[bytes], roster: Roster, shapes: Shapes, problem
     return oracle
 
 
-def _claim(
-    claims: list[Claim],
-    said: set[tuple[Any, ...]],
-    of: int,
-    at: float,
-    heard: float,
-    attributes: dict[str, Any],
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Spans:
+    """The answers in a part of a file: line, from, to, place in its own `shapes`."""
+
+    columns: tuple[Indices, Floats, Floats, Indices]
+    shapes: list[Shape]
+
+
+def _spans(stream: Iterable[bytes], roster: Roster, problem: Problem) -> _Spans:
+    line, shape = array("q"), array("q")
+    begin, end = array("d"), array("d")
+    shapes = Shapes()
+    members = {"line", "from", "to", "source", "provider", "code", "attributes"}
+    for number, row in rows_of(stream, problem):
+        try:
+            if not row.keys() <= members:
+                _only(row, members)
+            of = _line(row, roster)
+            begins, ends = _instant(row, "from"), _instant(row, "to")
+            if ends <= begins:
+                raise Wrong("to", "expected an instant after `from`")
+            kind = shapes.known(row)
+            if kind is None:
+                kind = shapes.number(*_said(row))
+        except Wrong as error:
+            problem(number, *error.args)
+            continue
+        line.append(of)
+        begin.append(begins)
+        end.append(ends)
+        shape.append(kind)
+    return _Spans(
+        (
+            np.frombuffer(line, dtype=np.int64),
+            np.frombuffer(begin),
+            np.frombuffer(end),
+            np.frombuffer(shape, dtype=np.int64),
+        ),
+        shapes.all,
+    )
+
+
+def _claim(at: float, heard: float, attributes: dict[str, Any]) -> Claim:
     _only(attributes, {"claimed_state", "from", "to"})
     state = _text(attributes, "claimed_state")
     if state not in {one.value for one in PublicState}:
@@ -295,9 +378,7 @@ def _claim(
     ends = None if attributes.get("to") is None else _instant(attributes, "to")
     if ends is not None and ends < begins:
         raise Wrong("attributes.to", "expected an instant not before `from`")
-    if (key := (of, at, state, begins, ends)) not in said:
-        said.add(key)
-        claims.append(Claim(at, heard, state, begins, ends))
+    return Claim(at, heard, state, begins, ends)
 
 
 def _line(row: dict[str, Any], roster: Roster) -> int:

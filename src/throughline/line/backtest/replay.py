@@ -6,13 +6,13 @@ import json
 import multiprocessing
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
+from itertools import pairwise
 
 import numpy as np
 
-from throughline.line.backtest.engine import BLOCK, Block, Question, Said
+from throughline.line.backtest.engine import Block, Question, Said
 from throughline.line.backtest.reading import Observations, Oracle, Roster, Shapes, iso
 from throughline.line.fold import PUBLIC, Indices
 from throughline.line.incident import FRESH_S, Evidence, Incident, detect
@@ -21,10 +21,40 @@ from throughline.line.state import Meaning
 
 _FAILING = frozenset({Meaning.ABSENT, Meaning.OFF, Meaning.NO_RESPONSE})
 _LEAST_SHOWN = 1e-6
+BLOCK = 4_096  # lines at most: their kept steps take some 70 MB
+_AT_ONCE = 100_000
 MAX_WORKERS = 8
+FEW = 200  # lines that one core does as fast as several
 
 # (instant, kind, line, text): kinds at one instant in this order.
 Answer = tuple[float, int, int, str]
+
+
+class _Told:
+    """Many answers in a quarter of the memory that tuples and texts of their own would take."""
+
+    def __init__(self, answers: Sequence[Answer]) -> None:
+        texts = [text.encode() for _, _, _, text in answers]
+        self.at = np.array([at for at, _, _, _ in answers])
+        self.kind = np.array([kind for _, kind, _, _ in answers], dtype=np.int8)
+        self.line = np.array([line for _, _, line, _ in answers], dtype=np.int32)
+        self.ends = np.cumsum([len(text) for text in texts], dtype=np.int64)
+        self.texts = b"".join(texts)
+
+
+def _in_order(told: Sequence[_Told]) -> Iterator[str]:
+    """The texts of all answers by instant, kind and line."""
+    of = np.repeat(np.arange(len(told)), [len(one.at) for one in told])
+    place = np.concatenate([np.arange(len(one.at)) for one in told])
+    at, kind, line = (np.concatenate([getattr(one, name) for one in told]) for name in ("at", "kind", "line"))
+    order = np.lexsort((line, kind, at))
+    del at, kind, line
+    begins = [np.concatenate([[0], one.ends]) for one in told]
+    for some in np.array_split(order, len(order) // _AT_ONCE + 1):
+        for number, one in zip(of[some].tolist(), place[some].tolist(), strict=True):
+            yield told[number].texts[begins[number][one] : begins[number][one + 1]].decode()
+
+
 _INCIDENT, _QUERY, _STATE, _ALARM, _CONTRADICTION, _BELIEF = range(6)
 
 
@@ -46,16 +76,12 @@ def replay(
     begin = float(seen.received_s.min()) if len(seen.received_s) else question.until_s
     groups, names = _groups(roster)
     incidents = _incidents(seen, shapes, groups, len(names), question.until_s)
-    answers: list[Answer] = [
-        _incident(one, names[group]) for group, some in incidents.items() for one in some
-    ]
+    answers = [_Told([_incident(one, names[group]) for group, some in incidents.items() for one in some])]
     queries = 0
     for asked, told in _blocks(_Whole(roster, seen, shapes, oracle, question, incidents, groups, begin)):
         queries += asked
-        answers.extend(told)
-    answers.sort(key=itemgetter(0, 1, 2))
-    for answer in answers:
-        yield answer[3]
+        answers.append(told)
+    yield from _in_order(answers)
     yield _summary(Counts(len(roster.names), seen.rows, queries, round(time.perf_counter() - started, 3)))
 
 
@@ -72,9 +98,8 @@ class _Whole:
     groups: Indices
     begin_s: float
 
-    def block(self, first: int) -> tuple[int, list[Answer]]:
-        """What is said of the lines from `first` on, and how many queries they took."""
-        last = min(first + BLOCK, len(self.roster.names))
+    def block(self, first: int, last: int) -> tuple[int, _Told]:
+        """What is said of the lines from `first` to `last`, and how many queries they took."""
         told: list[Answer] = []
 
         def beliefs(at: Floats, lines: Indices, shown: Floats) -> None:
@@ -92,22 +117,27 @@ class _Whole:
             self.question,
         ).run(self.begin_s, beliefs)
         told.extend(_said(said, self.roster))
-        return len(said.queries), told
+        return len(said.queries), _Told(told)
 
 
 _whole: _Whole | None = None  # of a process that was forked to compute blocks of it
 
 
-def _blocks(whole: _Whole) -> Iterator[tuple[int, list[Answer]]]:
+def _blocks(whole: _Whole) -> Iterator[tuple[int, _Told]]:
     """The blocks in their order, on as many cores as there are."""
-    firsts = range(0, len(whole.roster.names), BLOCK)
-    workers = min(len(os.sched_getaffinity(0)), len(firsts), MAX_WORKERS)
+    lines = len(whole.roster.names)
+    cores = min(len(os.sched_getaffinity(0)), MAX_WORKERS)
+    # As many as make all cores end together.
+    count = -(-lines // (BLOCK * cores)) * cores if lines > FEW else min(lines, 1)
+    edges = [lines * number // max(count, 1) for number in range(count + 1)]
+    workers = min(cores, count)
     if workers < 2:
-        yield from map(whole.block, firsts)
+        for first, last in pairwise(edges):
+            yield whole.block(first, last)
         return
     # Forked, so that nothing of the evidence is copied.
     with multiprocessing.get_context("fork").Pool(workers, _take, (whole,)) as pool:
-        yield from pool.imap(_compute, firsts)
+        yield from pool.imap(_compute, pairwise(edges))
 
 
 def _take(whole: _Whole) -> None:
@@ -115,10 +145,10 @@ def _take(whole: _Whole) -> None:
     _whole = whole
 
 
-def _compute(first: int) -> tuple[int, list[Answer]]:
+def _compute(edges: tuple[int, int]) -> tuple[int, _Told]:
     if _whole is None:
         raise RuntimeError("a worker computes blocks only after it was given the whole")
-    return _whole.block(first)
+    return _whole.block(*edges)
 
 
 def _groups(roster: Roster) -> tuple[Indices, list[tuple[str, str]]]:
