@@ -1,28 +1,23 @@
-"""`throughline line replay`: the filter of lines and its planner on recorded evidence, without the platform."""
+"""`throughline line …`: the filter of lines and its planner on recorded evidence, without the platform."""
 
 from __future__ import annotations
 
 import json
-import re
 import sys
-from collections.abc import Callable, Iterator
-from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterator
+from typing import Annotated, Any
 
 import typer
 
 from throughline.cli.batch import opened
-from throughline.cli.output import BAD_INPUT, fail, say
-
-if TYPE_CHECKING:
-    from throughline.line.parameters import Params
+from throughline.cli.line_fit import fit
+from throughline.cli.line_input import MAX_PROBLEMS, Problems, TooMany, instant, params_of, seconds
+from throughline.cli.output import BAD_INPUT, say
 
 app = typer.Typer(no_args_is_help=True)
+app.command()(fit)
 
-MAX_PROBLEMS = 1_000
 MAX_BUDGET = 1_000
-_EVERY = re.compile(r"([1-9][0-9]{0,4})(m|h|d)")
-_SECONDS = {"m": 60, "h": 3600, "d": 86_400}
 
 
 @app.callback()
@@ -57,8 +52,8 @@ def replay(
     from throughline.line.backtest.replay import replay as replayed
     from throughline.line.planner import Policy
 
-    question = Question(_instant(until), Policy(query_budget), _seconds(every), _params(params))
-    problems = _Problems()
+    question = Question(instant(until), Policy(query_budget), seconds(every), params_of(params))
+    problems = Problems()
     shapes = Shapes()
     try:
         with opened(roster) as stream:
@@ -69,7 +64,7 @@ def replay(
         if oracle is not None:
             with opened(oracle) as stream:
                 answers = read_oracle(stream, lines, shapes, problems.of(oracle))
-    except _TooMany:
+    except TooMany:
         say(f"more than {MAX_PROBLEMS} problems, the rest is not read")
     if problems.count:
         raise typer.Exit(BAD_INPUT)
@@ -107,58 +102,3 @@ def _show(told: Iterator[str]) -> None:
             typer.echo(
                 f"{row['lines']} lines, {row['events']} events, {row['queries']} queries, {row['seconds']} s"
             )
-
-
-class _TooMany(Exception):
-    """So many rows are wrong that the files are not what they were thought to be."""
-
-
-class _Problems:
-    """Says what is wrong, a line a problem."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def of(self, file: str) -> Callable[[int, str, str], None]:
-        """Where to tell the problems of a file: line, member, what is expected."""
-
-        def problem(number: int, member: str, expected: str) -> None:
-            if self.count == MAX_PROBLEMS:
-                raise _TooMany
-            self.count += 1
-            say(f"{file}:{number}: {member}: {expected}"[:500].replace("\n", " "))
-
-        return problem
-
-
-def _instant(text: str) -> float:
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
-        fail(f'--until {text}: expected an instant with its offset, such as "2026-03-01T00:00:00+08:00"')
-    return at.timestamp()
-
-
-def _seconds(every: str | None) -> float | None:
-    if every is None:
-        return None
-    found = _EVERY.fullmatch(every)
-    if found is None or (86_400 % (seconds := int(found[1]) * _SECONDS[found[2]]) and seconds % 86_400):
-        fail(
-            f"--every {every}: expected a duration such as 30m, 6h or 1d that divides a day or is whole days"
-        )
-    return float(seconds)
-
-
-def _params(file: str | None) -> Params:
-    from throughline.line.parameters import MAX_BYTES, ParamsError, params, parse_params
-
-    if file is None:
-        return params()
-    try:
-        with opened(file) as stream:
-            return parse_params(stream.read(MAX_BYTES + 1))
-    except ParamsError as error:
-        fail(f"--params {file}: {error}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,11 +15,13 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
-from throughline.line.state import INDEX, STATES
+from throughline.line.settings import load_settings
+from throughline.line.state import INDEX, STATES, Meaning
 
 Floats = npt.NDArray[np.float64]
 PARAMS = "2026-2"
 MAX_BYTES = 256 * 1024
+MAX_VERSION = 64
 _EXACT = 1e-9  # how well the eigenvalues must give the matrix back
 
 
@@ -68,14 +71,39 @@ class Params:
     heartbeats: Heartbeats
 
 
+def params(version: str | None = None) -> Params:
+    """The shipped parameters of a version; without one, those of this installation: the lender's own file
+    (setting `params_file`) or the newest shipped."""
+    own = None if version else load_settings().params_file
+    return _of_file(own) if own else _shipped(version or PARAMS)
+
+
 @lru_cache(maxsize=8)
-def params(version: str = PARAMS) -> Params:
-    """The shipped parameters of a version."""
-    return parse_params(files("throughline.line").joinpath(f"params/{version}.yaml").read_bytes())
+def _shipped(version: str) -> Params:
+    return parse_params(shipped(version))
+
+
+@lru_cache(maxsize=8)
+def _of_file(file: Path) -> Params:
+    try:
+        with file.open("rb") as stream:
+            return parse_params(stream.read(MAX_BYTES + 1))
+    except (OSError, ParamsError) as error:
+        raise ParamsError(f"THROUGHLINE_LINE_PARAMS_FILE {file}: {error}") from error
+
+
+def shipped(version: str = PARAMS) -> bytes:
+    """The text of the shipped file of a version."""
+    return files("throughline.line").joinpath(f"params/{version}.yaml").read_bytes()
 
 
 def parse_params(text: bytes) -> Params:
     """Parameters from the text of such a file. Raises `ParamsError`."""
+    return read_params(document_of(text))
+
+
+def document_of(text: bytes) -> dict[str, Any]:
+    """The document in the text of such a file, not looked at yet. Raises `ParamsError`."""
     if len(text) > MAX_BYTES:
         raise ParamsError(f"expected at most {MAX_BYTES} bytes")
     try:
@@ -84,28 +112,69 @@ def parse_params(text: bytes) -> Params:
         raise ParamsError(f"expected YAML: {error}") from None
     if not isinstance(document, dict):
         raise ParamsError("expected the members of the shipped file")
-    return read_params(document)
+    return document
 
 
 def read_params(document: Mapping[str, Any]) -> Params:
     """Parameters from the document of a file like params/2026-2.yaml. Raises `ParamsError`."""
     try:
         return _read(document)
-    except (KeyError, TypeError, IndexError, AttributeError) as error:
+    except ParamsError:
+        raise
+    except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
         raise ParamsError(
             f"a member is missing or of another kind than in the shipped file: {error}"
         ) from None
 
 
 def _read(document: Mapping[str, Any]) -> Params:
-    q = np.zeros((len(STATES), len(STATES)))
+    roots, right, left = decomposed(rates_of(document))
+    version = str(document["version"])
+    if not 0 < len(version) <= MAX_VERSION:
+        raise ParamsError(f"version: expected a text of 1 to {MAX_VERSION} characters")
+    prior = _by_state(document["prior"])
+    if not prior.sum() > 0:
+        raise ParamsError("prior: expected a probability above 0 for some state")
+    grades = {str(grade): float(ratio) for grade, ratio in document["grades"].items()}
+    if any(not 1 <= ratio <= 1e6 for ratio in grades.values()):
+        raise ParamsError("grades: expected ratios from 1 to 1,000,000")
+    if unknown := document["fits"].keys() ^ {one.value for one in Meaning}:
+        raise ParamsError(f"fits: expected each meaning once and no other; see {sorted(map(str, unknown))}")
+    likelihood = {
+        (str(meaning), grade): 1 + (ratio - 1) * _by_state(fits)
+        for meaning, fits in document["fits"].items()
+        for grade, ratio in grades.items()
+    }
+    return Params(
+        version,
+        right,
+        left,
+        roots,
+        prior / prior.sum(),
+        _by_state(document["jump"]),
+        likelihood,
+        _above(document, "memory_h", 0),
+        _heartbeats(document["heartbeat"]),
+    )
+
+
+def rates_of(document: Mapping[str, Any]) -> Floats:
+    """The rates of transition by hour (states, states), the diagonal 0."""
+    rates = np.zeros((len(STATES), len(STATES)))
     for row in document["rates"]:
-        rate = float(row["rate"])
+        origin, target, rate = row["from"], row["to"], float(row["rate"])
+        if origin == target or not {origin, target} <= INDEX.keys():
+            raise ParamsError(f"rates: {origin} to {target}: expected two of {list(STATES)}")
         if not 0 < rate < 1_000:
-            raise ParamsError(
-                f"rates: {row['from']} to {row['to']}: expected more than 0 an hour, got {rate}"
-            )
-        q[INDEX[row["from"]], INDEX[row["to"]]] += rate
+            raise ParamsError(f"rates: {origin} to {target}: expected more than 0 an hour, got {rate}")
+        rates[INDEX[origin], INDEX[target]] += rate
+    return rates
+
+
+def decomposed(rates: Floats) -> tuple[Floats, Floats, Floats]:
+    """Roots, right and left of the generator with these rates: it is `right` · diag(`roots`) · `left`.
+    Raises `ParamsError` where it can't be taken apart."""
+    q = rates.copy()
     np.fill_diagonal(q, -q.sum(axis=1))
     roots, right = np.linalg.eig(q)
     try:
@@ -114,26 +183,14 @@ def _read(document: Mapping[str, Any]) -> Params:
         left = np.zeros_like(right)
     if np.abs((right * roots) @ left - q).max() > _EXACT or np.linalg.cond(right) > 1e9:
         raise ParamsError("rates: two ways out have the same rate; make them differ by a thousandth")
-    prior = _by_state(document["prior"])
-    grades = {str(grade): float(ratio) for grade, ratio in document["grades"].items()}
-    if any(not 1 <= ratio <= 1e6 for ratio in grades.values()):
-        raise ParamsError("grades: expected ratios from 1 to 1,000,000")
-    likelihood = {
-        (str(meaning), grade): 1 + (ratio - 1) * _by_state(fits)
-        for meaning, fits in document["fits"].items()
-        for grade, ratio in grades.items()
-    }
-    return Params(
-        str(document["version"]),
-        right,
-        left,
-        roots,
-        prior / prior.sum(),
-        _by_state(document["jump"]),
-        likelihood,
-        float(document["memory_h"]),
-        _heartbeats(document["heartbeat"]),
-    )
+    return roots, right, left
+
+
+def _above(document: Mapping[str, Any], name: str, least: float) -> float:
+    number = float(document[name])
+    if not least < number < 1e6:
+        raise ParamsError(f"{name}: expected a number above {least:g} and below 1,000,000, got {number}")
+    return number
 
 
 def _by_state(document: Mapping[str, Any] | list[str]) -> Floats:
@@ -142,14 +199,14 @@ def _by_state(document: Mapping[str, Any] | list[str]) -> Floats:
     if unknown := chosen.keys() - INDEX.keys():
         raise ParamsError(f"unknown states {sorted(unknown)}; expected some of {list(STATES)}")
     numbers = np.array([float(chosen.get(name, 0.0)) for name in STATES])
-    if (numbers < 0).any():
-        raise ParamsError("a share or probability below 0")
+    if not ((numbers >= 0) & np.isfinite(numbers)).all():
+        raise ParamsError("a share or probability below 0 or without end")
     return numbers
 
 
 def _heartbeats(document: Mapping[str, Any]) -> Heartbeats:
     day = np.array([float(hour) for hour in document["day"]])
-    if len(day) != 24 or (day < 0).any() or day.sum() <= 0:
+    if len(day) != 24 or not ((day >= 0) & (day < 1e6)).all() or day.sum() <= 0:
         raise ParamsError("heartbeat.day: expected 24 numbers, one an hour, not below 0")
     # Winter time of the zone is good enough for a profile by hours.
     offset = datetime(2026, 1, 1, tzinfo=ZoneInfo(str(document["zone"]))).utcoffset()
@@ -157,11 +214,11 @@ def _heartbeats(document: Mapping[str, Any]) -> Heartbeats:
         _by_state(document["states"]),
         np.concatenate([[0.0], np.cumsum(day / day.mean())]),
         offset.total_seconds() / 3600 if offset else 0.0,
-        float(document["first_gap_h"]),
-        float(document["learning"]),
-        float(document["longest_gap_h"]),
-        float(document["silence_odds"]),
-        float(document["alive_odds"]),
-        float(document["alive_h"]),
-        float(document["suspicion_odds"]),
+        _above(document, "first_gap_h", 0),
+        _above(document, "learning", 0),
+        _above(document, "longest_gap_h", 0),
+        _above(document, "silence_odds", 1),
+        _above(document, "alive_odds", 1),
+        _above(document, "alive_h", 0),
+        _above(document, "suspicion_odds", 1),
     )

@@ -31,6 +31,10 @@ class LineSettings(PackageSettings):
     queries_per_30_days: Annotated[int, Field(ge=1, le=1000)] = 40
     query_band_from: Annotated[float, Field(gt=0, lt=1)] = 0.15
     query_band_to: Annotated[float, Field(gt=0, lt=1)] = 0.9
+    params_file: Path | None = Field(
+        None,
+        description="YAML of the filter's parameters, as `line fit` writes it; default: the shipped ones",
+    )
     timeout_s: Annotated[float, Field(gt=0, le=60)] = 5
 
     @property

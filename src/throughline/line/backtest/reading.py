@@ -156,6 +156,16 @@ class Span:
     shape: int
 
 
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """How a line stood from an instant to another, by somebody who knows."""
+
+    line: int
+    from_s: float
+    to_s: float
+    state: PublicState
+
+
 Oracle = Mapping[str, Mapping[int, list[Span]]]  # by source and line
 
 
@@ -325,6 +335,25 @@ def read_oracle(stream: Iterable[bytes], roster: Roster, shapes: Shapes, problem
                     )
                     break
     return oracle
+
+
+def read_truths(stream: Iterable[bytes], roster: Roster, problem: Problem) -> list[Truth]:
+    """How lines stood, as far as somebody knows."""
+    truths = []
+    known = {one.value for one in PublicState if one is not PublicState.UNKNOWN}
+    for number, row in rows_of(stream, problem):
+        try:
+            _only(row, {"line", "from", "to", "state"})
+            of, begins, ends = _line(row, roster), _instant(row, "from"), _instant(row, "to")
+            if ends <= begins:
+                raise Wrong("to", "expected an instant after `from`")
+            if row.get("state") not in known:
+                raise Wrong("state", f"expected one of {', '.join(sorted(known))}")
+        except Wrong as error:
+            problem(number, *error.args)
+            continue
+        truths.append(Truth(of, begins, ends, PublicState(row["state"])))
+    return truths
 
 
 @dataclass(frozen=True, slots=True)
