@@ -181,6 +181,19 @@ def test_addresses(session: Session) -> None:
         service.add_contact_point(session, borrower_id, "email", "one@more.cn", now=NOW)
 
 
+def test_a_new_proof_ends_the_doubts_of_line_and_no_other_freeze(session: Session) -> None:
+    borrower_id = service.register_person(session, new_person(), now=NOW)
+    point = service.contact_points(session, borrower_id)[0].id
+    service.freeze_contact_point(session, point, "line: the number was cancelled", now=NOW)
+    later = NOW + timedelta(days=3)
+    service.verify_contact_point(session, point, now=later)
+    known = service.contact_point(session, point)
+    assert (known.frozen_at, known.frozen_reason, known.verified_at) == (None, None, later)
+    service.freeze_contact_point(session, point, "hard bounce", now=later)
+    service.verify_contact_point(session, point, now=later)
+    assert service.contact_point(session, point).frozen_reason == "hard bounce"
+
+
 def test_the_newest_report_about_a_line_stays(session: Session) -> None:
     borrower_id = service.register_person(session, new_person(), now=NOW)
     point = service.contact_points(session, borrower_id)[0].id

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +19,7 @@ from throughline.kernel.i18n import Text
 from throughline.kernel.ids import new_id
 from throughline.kernel.jobs import defer
 from throughline.line import filter as line_filter
+from throughline.line import privacy
 from throughline.line.emissions import read
 from throughline.line.events import LineAlarmCleared, LineAlarmRaised, LineStateChanged
 from throughline.line.filter import Belief
@@ -27,7 +27,7 @@ from throughline.line.models import FeedSubscription, Line, LineSignal, LineTran
 from throughline.line.reasons import reason
 from throughline.line.settings import load_settings
 from throughline.line.signals import Signal
-from throughline.line.state import CANNOT_RECEIVE, PublicState
+from throughline.line.state import PublicState
 from throughline.parties import service as parties
 from throughline.parties.purposes import Purpose
 
@@ -262,15 +262,17 @@ def _tell_alarm(session: Session, line: Line, why: Text, *, now: datetime) -> No
 
 def _write_standing(session: Session, line: Line, belief: Belief, *, now: datetime) -> None:
     """What messaging needs to know stands on the contact point: suspended since, and whose number it is."""
-    dark = belief.state in CANNOT_RECEIVE
-    reassigned = line_filter.public(np.array(belief.p)).get(PublicState.REASSIGNED, 0.0)
-    parties.set_line_standing(
-        session,
-        line.contact_point_id,
-        belief.since if dark else None,
-        Decimal(f"{reassigned:.4f}"),
+    point = parties.contact_point(session, line.contact_point_id)
+    stands = privacy.standing(
+        line_filter.public(np.array(belief.p)),
+        belief.since,
+        carrier=line.carrier,
+        before=point.suspended_at,
         now=now,
     )
+    parties.set_line_standing(session, line.contact_point_id, stands.suspended_at, stands.reassigned, now=now)
+    if stands.freeze is not None:
+        parties.freeze_contact_point(session, line.contact_point_id, stands.freeze, now=now)
 
 
 # --- reading ---------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from throughline.parties.rows import InvalidPersonalData, known, locked, valid
 
 MAX_CONTACT_POINTS = 20
 OWNERS = ("self", "other")
+FROZEN_BY_LINE = "line: "  # reasons that begin so are ended by a new proof
 
 
 class UnknownContactPoint(NotFound):
@@ -110,9 +111,15 @@ def contact_value(
 
 
 def verify_contact_point(session: Session, contact_point_id: UUID, *, now: datetime) -> None:
-    """The person has shown that the address is theirs (today: the first time counts)."""
+    """The person has shown that the address is theirs: it is believed anew from then on.
+
+    That also ends a freeze by `line`, which was for doubt about whose number it is. For a number that was
+    frozen the caller must have seen proof by another factor than the number itself.
+    """
     row = _point_row(session, contact_point_id, lock=True)
-    row.verified_at = row.verified_at or now
+    row.verified_at = now if row.verified_at is None else max(row.verified_at, now)
+    if row.frozen_reason is not None and row.frozen_reason.startswith(FROZEN_BY_LINE):
+        row.frozen_at = row.frozen_reason = None
 
 
 def set_line_standing(
