@@ -81,7 +81,7 @@ class _Period:
 def rules_of(carrier: str, day: date) -> CarrierRules:
     """What holds for a carrier on a day; for an unknown one the strictest of what is known elsewhere."""
     known = _carriers()
-    periods = known.get(carrier.casefold(), known[OTHER])
+    periods = known.get(carrier.casefold()) or known[OTHER]
     for period in reversed(periods):
         if period.begins <= day:
             return period.rules

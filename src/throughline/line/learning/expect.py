@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from throughline.line.fold import scaled
+from throughline.line.fold import Indices, scaled
 from throughline.line.learning.sequences import Past, Sequences
 from throughline.line.parameters import Floats, decomposed
 from throughline.line.state import STATES
@@ -77,7 +77,7 @@ def _weights(block: Sequences) -> Floats:
 Roots = tuple[Floats, Floats, Floats]  # roots, right, left
 
 
-def _rounds(first: Floats) -> Sequence[Floats]:
+def _rounds(first: Indices) -> Sequence[Indices]:
     """Rows of one place each of all lines that are so long, from the first place on."""
     counts = np.diff(first)
     order = np.argsort(-counts, kind="stable")
@@ -128,7 +128,7 @@ def _block(
     # Rows that have one before them end a gap.
     ends = np.ones(len(weights), dtype=bool)
     ends[block.first[:-1]] = False
-    rows = np.nonzero(ends)[0]
+    rows = np.nonzero(ends)[0].astype(np.int64)
     a = after[rows - 1] @ right
     b = (weights[rows] * ahead[rows]) @ left.T
     grown = np.exp(values * gaps[rows][:, np.newaxis])
