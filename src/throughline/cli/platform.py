@@ -65,11 +65,12 @@ def up() -> None:
 def _supervise(home: Path, *, demo: bool, prefix: bool) -> None:
     from throughline import migrations
     from throughline.cli import demo_lender
-    from throughline.cli.roles import all_roles
+    from throughline.cli.roles import all_roles, check_offers
     from throughline.kernel import worker
     from throughline.kernel.db import database_url
     from throughline.kernel.supervisor import Supervisor
 
+    check_offers()
     migrations.upgrade(database_url())
     worker.strike_out_all()  # of a run that was killed: we hold the lock, so none of them is ours
     if demo:

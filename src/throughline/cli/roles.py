@@ -49,6 +49,7 @@ SIMULATORS = (
     Simulator("carrier", "throughline.lab.carrier", 8103, "carrier (CAMARA)"),
     Simulator("sms", "throughline.lab.sms", 8104, "SMS centre"),
     Simulator("mail", "throughline.lab.mail", 8105, "mailbox"),
+    Simulator("joint", "throughline.lab.joint", 8106, "carrier's desk for joint plans"),
 )
 
 
@@ -78,6 +79,7 @@ def play(role: RoleName) -> None:
     from throughline.kernel.telemetry import keep_writing_metrics, set_up_tracing
 
     configure(role.value)
+    check_offers()
     if role is RoleName.WEB:
         _serve_web()
         return
@@ -88,6 +90,17 @@ def play(role: RoleName) -> None:
         return
     concurrency = SYSTEM_CONCURRENCY if role is RoleName.SYSTEM else settings().worker_concurrency
     _work(QUEUES_OF[role], concurrency)
+
+
+def check_offers() -> None:
+    """End with a message if the lender's file of joint offers can't be used: better at the start than before a borrower."""
+    from throughline.cli.output import fail
+    from throughline.line.joint.offers import OffersWrong, offers
+
+    try:
+        offers()
+    except OffersWrong as error:
+        fail(f"joint offers: {error}")
 
 
 def _work(queues: Sequence[str], concurrency: int) -> None:

@@ -9,11 +9,13 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel
 
-from throughline.continuity import chronicle, service
+from throughline.continuity import chronicle, joint_api, service
 from throughline.kernel.http import BorrowerId, Paged, PageParams, Reading, paged, problems, require_scope
 from throughline.kernel.i18n import Text
 
-router = APIRouter(prefix="/api/v1", tags=["continuity"])
+router = APIRouter()
+router.include_router(joint_api.router)
+episodes_router = APIRouter(prefix="/api/v1", tags=["continuity"])
 READER = [Depends(require_scope("continuity:read"))]
 
 
@@ -74,7 +76,7 @@ class EntryOut(BaseModel):
     details: dict[str, Any]
 
 
-@router.get("/episodes", responses=problems(401, 403, 422), dependencies=READER)
+@episodes_router.get("/episodes", responses=problems(401, 403, 422), dependencies=READER)
 def list_episodes(
     session: Reading,
     page: PageParams,
@@ -90,7 +92,7 @@ def list_episodes(
     )
 
 
-@router.get("/episodes/{episode_id}", responses=problems(401, 403, 404, 422), dependencies=READER)
+@episodes_router.get("/episodes/{episode_id}", responses=problems(401, 403, 404, 422), dependencies=READER)
 def read_episode(episode_id: UUID, session: Reading) -> EpisodeStory:
     """One episode with its protection cases."""
     found = EpisodeOut.model_validate(service.episode(session, episode_id), from_attributes=True)
@@ -100,7 +102,9 @@ def read_episode(episode_id: UUID, session: Reading) -> EpisodeStory:
     return EpisodeStory(**found.model_dump(), cases=cases)
 
 
-@router.get("/episodes/{episode_id}/timeline", responses=problems(401, 403, 404, 422), dependencies=READER)
+@episodes_router.get(
+    "/episodes/{episode_id}/timeline", responses=problems(401, 403, 404, 422), dependencies=READER
+)
 def read_episode_timeline(episode_id: UUID, session: Reading, page: PageParams) -> Paged[EntryOut]:
     """What happened in an episode, in the order in which we learned of it."""
     service.episode(session, episode_id)
@@ -110,10 +114,13 @@ def read_episode_timeline(episode_id: UUID, session: Reading, page: PageParams) 
     )
 
 
-@router.get("/me/protections", responses=problems(401, 403, 422))
+@episodes_router.get("/me/protections", responses=problems(401, 403, 422))
 def my_protections(borrower_id: BorrowerId, session: Reading, page: PageParams) -> Paged[CaseOut]:
     """What protects my loans, newest first; refusals too, with their reasons."""
     rows = service.protections_of(session, borrower_id, after=page.after, limit=page.limit + 1)
     return paged(
         [CaseOut.model_validate(service.case_document(row)) for row in rows], page, lambda row: row.case_id
     )
+
+
+router.include_router(episodes_router)

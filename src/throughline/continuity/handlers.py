@@ -117,3 +117,17 @@ def on_payment_allocated(session: Session, event: StoredEvent) -> None:
         at=event.recorded_at,
         details={"loan": said["loan_id"], "order": said["order_id"], "record": said["record_id"]},
     )
+
+
+@subscribe("line.joint_grant_changed.v1", name="continuity.joint_grant")
+def on_joint_grant_changed(session: Session, event: StoredEvent) -> None:
+    """What a carrier gave to keep the line alive belongs to the story of an outage."""
+    said = event.payload
+    chronicle.note_for_borrower(
+        session,
+        UUID(said["borrower_id"]),
+        f"joint_{said['new']}",
+        said["reason"],
+        at=event.recorded_at,
+        details={"grant": said["grant_id"], "offer": said["offer_id"]},
+    )

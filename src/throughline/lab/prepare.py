@@ -5,6 +5,7 @@ from __future__ import annotations
 from throughline.kernel.settings import settings
 from throughline.lab.bank.keys import ensure_keys as bank_keys
 from throughline.lab.carrier.keys import ensure_keys as carrier_keys
+from throughline.lab.joint.keys import ensure_keys as joint_keys
 from throughline.lab.sms.keys import ensure_keys as sms_keys
 from throughline.lab.wechat.keys import ensure_keys as wechat_keys
 
@@ -16,6 +17,7 @@ def main() -> None:
     carrier_keys(home)
     wechat_keys(home)
     sms_keys(home)
+    joint_keys(home)
 
 
 if __name__ == "__main__":

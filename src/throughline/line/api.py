@@ -16,9 +16,11 @@ from throughline.kernel.http import BorrowerCaller, Caller, Reading, problems, r
 from throughline.line import feeds, service
 from throughline.line.api_staff import LineOut
 from throughline.line.api_staff import router as staff_router
+from throughline.line.joint import hooks as joint_hooks
 
 router = APIRouter(prefix="/api/v1", tags=["line"])
 hooks_router = APIRouter(prefix="/hooks/line", tags=["hooks"])
+hooks_router.include_router(joint_hooks.router)
 Reader = Annotated[Caller, Depends(require_scope("line:read"))]
 
 

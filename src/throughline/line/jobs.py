@@ -12,7 +12,17 @@ from throughline.kernel import clock
 from throughline.kernel.db import database
 from throughline.kernel.jobs import periodic, task
 from throughline.line import feeds, service
+from throughline.line.joint import jobs as joint_jobs
 from throughline.line.models import Line
+
+__all__ = [
+    "joint_jobs",
+    "look",
+    "plan_queries",
+    "query",
+    "subscribe",
+    "unsubscribe",
+]  # the former register themselves
 
 
 @task("line.query", max_attempts=4)

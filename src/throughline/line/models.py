@@ -10,6 +10,18 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from throughline.kernel.db import Base, Instant, Json
 from throughline.kernel.ids import new_id
+from throughline.line.joint.models import JointGrant, JointMonth
+
+__all__ = [
+    "FeedSubscription",
+    "JointGrant",
+    "JointMonth",
+    "Line",
+    "LineQuery",
+    "LineSignal",
+    "LineTransition",
+    "SeenCallback",
+]
 
 
 class Line(Base):

@@ -18,6 +18,7 @@ class Purpose(StrEnum):
     CONTINUITY = "service_continuity"
     CONTACT = "loan_contact"
     MARKETING = "marketing"
+    JOINT_PLAN = "joint_plan"
 
 
 CONSENT_TEXTS: dict[Purpose, str] = {
@@ -28,4 +29,8 @@ CONSENT_TEXTS: dict[Purpose, str] = {
     ),
     Purpose.CONTACT: N_("We write to your phone and e-mail about your loan."),
     Purpose.MARKETING: N_("We tell you about other products."),
+    Purpose.JOINT_PLAN: N_(
+        "When you accept an offer that your carrier made with us for your line, we give the carrier your phone number "
+        "and what was agreed. It learns that we asked for you, and nothing about your loan."
+    ),
 }

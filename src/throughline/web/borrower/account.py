@@ -46,6 +46,7 @@ PURPOSES = {
     Purpose.CONTINUITY: N_("outage protection"),
     Purpose.CONTACT: N_("messages about your loan"),
     Purpose.MARKETING: N_("offers"),
+    Purpose.JOINT_PLAN: N_("plans with your carrier"),
 }
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
+from throughline.continuity import joint
 from throughline.continuity import service as continuity
 from throughline.continuity.models import ProtectionCase
+from throughline.kernel import clock
 from throughline.kernel.http import Reading
 from throughline.kernel.i18n import N_
 from throughline.lending import service as lending
 from throughline.lending.state import LoanStatus
 from throughline.line import service as line
+from throughline.line.joint.offers import offers
 from throughline.messaging import service as messaging
 from throughline.origination import service as origination
 from throughline.origination.states import OPEN
@@ -46,6 +49,11 @@ def home(request: Request, borrower_id: Borrower, session: Reading) -> HTMLRespo
         for case in continuity.protections_of_loan(session, loan.id, limit=5)
         if case.state == "granted"
     ]
+    help_now = (
+        [one for one in joint.offers_for(session, borrower_id, now=clock.now()) if one.verdict.offerable]
+        if offers()
+        else []
+    )
     newest = origination.applications(session, borrower_id=borrower_id, after=None, limit=1)
     return show(
         request,
@@ -57,5 +65,7 @@ def home(request: Request, borrower_id: Borrower, session: Reading) -> HTMLRespo
         titles=TITLES,
         lines=line.lines_of(session, borrower_id),
         line_states=LINE_STATES,
+        help_now=help_now,
+        has_plans=bool(offers()),
         unread=messaging.unread(session, borrower_id),
     )

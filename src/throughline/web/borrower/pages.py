@@ -13,10 +13,11 @@ from throughline.web.borrower import (
     home,
     inbox,
     loans,
+    plans,
     receipts,
     sign_in,
 )
 
 router = APIRouter(include_in_schema=False)
-for part in (entry, sign_in, enrol, home, apply, applications, loans, inbox, receipts, account):
+for part in (entry, sign_in, enrol, home, apply, applications, loans, plans, inbox, receipts, account):
     router.include_router(part.router)

@@ -19,6 +19,7 @@ from throughline.web.console.labels import label
 SECTIONS = (
     ("/console/episodes", "continuity:read", N_("Outages")),
     ("/console/lines", "line:read", N_("Lines")),
+    ("/console/joint", "continuity:read", N_("Joint plans")),
     ("/console/borrowers", "parties:read", N_("Borrowers")),
     ("/console/applications", "origination:read", N_("Applications")),
     ("/console/loans", "lending:read", N_("Loans")),

@@ -132,6 +132,7 @@ _PURPOSES = {
     "service_continuity": N_("watching the line"),
     "loan_contact": N_("contact about the loan"),
     "marketing": N_("marketing"),
+    "joint_plan": N_("plans with the carrier"),
 }
 _WORDS = _LINE | _CASES | _COB | _STEPS | _MONEY | _JOBS | _PURPOSES
 

@@ -74,6 +74,11 @@ ENTRY = {
     "protection_ended": N_("Protection"),
     "signed_in": N_("Sign-in"),
     "repayment": N_("Repayment"),
+    "joint_requested": N_("Joint plan"),
+    "joint_granted": N_("Joint plan"),
+    "joint_refused": N_("Joint plan"),
+    "joint_ended": N_("Joint plan"),
+    "joint_unknown": N_("Joint plan"),
 }
 
 # Facts beside an entry, in the order in which they are read.
@@ -93,6 +98,8 @@ DETAIL = {
     "messages_released": N_("Held messages released"),
     "amount_minor": N_("Amount in minor units"),
     "order": N_("Payment"),
+    "grant": N_("Grant"),
+    "offer": N_("Offer"),
 }
 
 ACCOUNT = {
@@ -126,6 +133,26 @@ ACCOUNT = {
     "liability": N_("liability"),
     "income": N_("income"),
     "expense": N_("expense"),
+}
+
+# Joint plans: kinds, states of grants, and who pays.
+JOINT = {
+    "sponsored_data": N_("sponsored data"),
+    "bridging_credit": N_("bridging credit"),
+    "plan_discount": N_("plan discount"),
+    "requested": N_("being ordered"),
+    "granted": N_("running"),
+    "refused": N_("refused"),
+    "ended": N_("ended"),
+    "unknown": N_("outcome not known"),
+    "lender": N_("the lender"),
+    "carrier": N_("the carrier"),
+    "borrower": N_("the borrower, to the carrier"),
+    "ok": N_("data works"),
+    "low": N_("nearly used up"),
+    "exhausted": N_("used up"),
+    "throttled": N_("slowed down"),
+    "suspended": N_("stopped"),
 }
 
 DIRECTION = {"out": N_("money out"), "in": N_("money in")}
@@ -203,4 +230,5 @@ SUBJECTS = {
     "outcome": OUTCOME,
     "feed": FEED,
     "span": SPAN,
+    "joint": JOINT,
 }

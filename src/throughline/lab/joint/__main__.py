@@ -1,0 +1,12 @@
+"""`python -m throughline.lab.joint [PORT]`: the desk for joint plans of this installation."""
+
+import sys
+
+from throughline.kernel.settings import settings
+from throughline.lab.joint.app import build
+from throughline.lab.simulator import serve
+
+PORT = 8106
+
+if __name__ == "__main__":
+    serve(build(settings().home), int(sys.argv[1]) if len(sys.argv) > 1 else PORT)
