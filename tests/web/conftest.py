@@ -23,7 +23,14 @@ def _nobody_outside(database: Database) -> Iterator[None]:
     """Addresses of the outside where nobody answers: these tests may not reach another run's simulators."""
     patch = pytest.MonkeyPatch()
     nowhere = f"http://127.0.0.1:{free_port()}"
-    for name in ("LINE_API_URL", "PAYMENTS_BANK_URL", "PAYMENTS_WECHAT_URL", "MESSAGING_SMS_URL"):
+    for name in (
+        "LINE_API_URL",
+        "PAYMENTS_BANK_URL",
+        "PAYMENTS_WECHAT_URL",
+        "MESSAGING_SMS_URL",
+        "LINE_JOINT_SPONSORED_URL",
+        "LINE_JOINT_CONTRACT_URL",
+    ):
         patch.setenv(f"THROUGHLINE_{name}", nowhere)
     patch.setenv("THROUGHLINE_MESSAGING_SMTP_PORT", str(free_port()))
     kernel_settings.load.cache_clear()
