@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,12 +13,14 @@ import httpx
 import pytest
 from sqlalchemy import select, text
 
+import throughline
 from payments.support_servers import Process, Simulator, answers, free_port, simulator, wait_for
 from throughline.kernel import clock
 from throughline.kernel import settings as kernel_settings
 from throughline.kernel.db import Database
 from throughline.lab.carrier.keys import ensure_keys
-from throughline.line import feeds, service
+from throughline.line import service
+from throughline.line.feed.directory import directory
 from throughline.line.models import FeedSubscription, LineQuery
 from throughline.parties import service as parties
 from throughline.parties.purposes import Purpose
@@ -36,7 +39,7 @@ def environment(home: Path, database_url: str) -> dict[str, str]:
         "THROUGHLINE_DEMO": "1",
         "THROUGHLINE_BASE_URL": f"http://127.0.0.1:{free_port()}",
         "THROUGHLINE_LINE_API_URL": f"http://127.0.0.1:{free_port()}",
-        "PYTHONPATH": str(HERE.parent),
+        "PYTHONPATH": os.pathsep.join((str(Path(throughline.__file__).parents[1]), str(HERE.parent))),
     }
 
 
@@ -46,11 +49,11 @@ def _settings(environment: dict[str, str], installation: Path) -> Iterator[None]
     for name, value in environment.items():
         patch.setenv(name, value)
     kernel_settings.forget()
-    feeds.client.cache_clear()
+    directory.cache_clear()
     yield
     patch.undo()
     kernel_settings.forget()
-    feeds.client.cache_clear()
+    directory.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +61,7 @@ def hooks(environment: dict[str, str]) -> Iterator[str]:
     url = environment["THROUGHLINE_BASE_URL"]
     server = Process([sys.executable, str(HERE / "hook_server.py"), url.rsplit(":", 1)[1]], environment)
     server.start()
-    wait_for(lambda: answers(url))
+    wait_for(lambda: answers(url), within_s=60)
     yield f"{url}/hooks/line/camara"
     server.kill()
 
@@ -171,7 +174,7 @@ def test_a_carrier_that_fails_says_nothing(
     database: Database, borrower: UUID, carrier: Simulator, run_jobs: Callable[..., int], fault: str
 ) -> None:
     before = _state(database, borrower)
-    carrier.fault(fault, times=2)
+    carrier.fault(fault, times=20)
     line_id = before.line_id
     database.run(lambda session: service.ask(session, borrower, line_id, reason="planned"))
     run_jobs()

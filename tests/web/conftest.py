@@ -12,7 +12,7 @@ from payments.support_servers import free_port
 from throughline.kernel import settings as kernel_settings
 from throughline.kernel.db import Database
 from throughline.lab import prepare
-from throughline.line import feeds
+from throughline.line.feed.directory import directory
 from throughline.web.app import create_app
 from web import scene
 from web.browsing import PlainBrowser
@@ -34,12 +34,12 @@ def _nobody_outside(database: Database) -> Iterator[None]:
         patch.setenv(f"THROUGHLINE_{name}", nowhere)
     patch.setenv("THROUGHLINE_MESSAGING_SMTP_PORT", str(free_port()))
     kernel_settings.load.cache_clear()
-    feeds.client.cache_clear()
+    directory.cache_clear()
     prepare.main()
     yield
     patch.undo()
     kernel_settings.load.cache_clear()
-    feeds.client.cache_clear()
+    directory.cache_clear()
 
 
 @pytest.fixture(scope="module")

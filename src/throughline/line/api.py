@@ -1,4 +1,4 @@
-"""JSON API of line: lines and their timelines for staff; the carrier's callback."""
+"""JSON API of line: lines, their timelines and all that is known of them; feeds; the carrier's callback."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from starlette.concurrency import run_in_threadpool
 from throughline.kernel import clock
 from throughline.kernel.db import database
 from throughline.kernel.http import BorrowerCaller, Caller, Reading, problems, require_scope
-from throughline.line import feeds, service
+from throughline.line import reading, service
 from throughline.line.api_staff import LineOut
 from throughline.line.api_staff import router as staff_router
+from throughline.line.feed import callbacks, health
+from throughline.line.feed.export import export
 from throughline.line.joint import hooks as joint_hooks
 
 router = APIRouter(prefix="/api/v1", tags=["line"])
@@ -66,6 +68,37 @@ def my_lines(caller: BorrowerCaller, session: Reading) -> list[LineOut]:
     return [LineOut.model_validate(row, from_attributes=True) for row in service.lines_of(session, caller.id)]
 
 
+class FeedOut(BaseModel):
+    """What comes in from a provider: `fresh`, or `stale` since when."""
+
+    name: str
+    provider: str
+    state: str
+    since: datetime
+    last_event_at: datetime | None
+
+
+@router.get("/line-feeds", responses=problems(401, 403))
+def list_feeds(caller: Reader, session: Reading) -> list[FeedOut]:
+    """How the notices and answers of carriers and vendors come in."""
+    del caller
+    return [FeedOut.model_validate(row, from_attributes=True) for row in health.feeds(session)]
+
+
+@router.get("/lines/{line_id}/export", responses=problems(401, 403, 404))
+def export_line(caller: Reader, session: Reading, line_id: UUID) -> dict[str, Any]:
+    """All that is known of a line and of the consents behind it, to answer its owner's request."""
+    del caller
+    borrower_id = reading.line_row(session, line_id).borrower_id
+    return export(session, borrower_id, line_id)
+
+
+@router.get("/me/lines/export", responses=problems(401, 403))
+def export_my_lines(caller: BorrowerCaller, session: Reading) -> dict[str, Any]:
+    """All that is known of the caller's lines."""
+    return export(session, caller.id) if caller.id is not None else {}
+
+
 @hooks_router.post(
     "/camara",
     status_code=204,
@@ -84,7 +117,7 @@ async def carrier_callback(
     body = await request.body()
     await run_in_threadpool(
         lambda: database().run(
-            lambda session: feeds.hear(session, body, authorization, now=clock.now()), retry_s=10
+            lambda session: callbacks.hear(session, body, authorization, now=clock.now()), retry_s=10
         )
     )
     return Response(status_code=204)

@@ -20,7 +20,7 @@ READER = [Depends(http.require_scope("line:read"))]
 
 
 class LineOut(BaseModel):
-    """A line and the belief about it; `probability` is of `state`."""
+    """A line and the belief about it; `probability` is of `state`. `stale`: its carrier is not heard any more."""
 
     line_id: UUID
     borrower_id: UUID
@@ -31,6 +31,7 @@ class LineOut(BaseModel):
     since: datetime
     alarm: bool
     reason: Text
+    stale: bool
 
 
 class PointOut(BaseModel):

@@ -54,3 +54,64 @@ class LineAlarmCleared:
     probability: str
     at: datetime
     cause: Text
+
+
+@dataclass(frozen=True, slots=True)
+class NumberReassignmentSuspected:
+    """The number is perhaps somebody else's: believed with more than 0.2, or a source said so.
+
+    `probability` 0-1 with four decimals; `source` is the source that said it, or None for the belief.
+    """
+
+    TYPE: ClassVar[str] = "line.number_reassignment_suspected.v1"
+    line_id: UUID
+    borrower_id: UUID
+    contact_point_id: UUID
+    probability: str
+    source: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SimOrDeviceChanged:
+    """The SIM or the phone of a line was changed. Honest people do that too: it resets trust, it accuses nobody."""
+
+    TYPE: ClassVar[str] = "line.sim_or_device_changed.v1"
+    line_id: UUID
+    borrower_id: UUID
+    contact_point_id: UUID
+    kind: str  # sim | device
+    changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DataRunningOut:
+    """A line's data volume is nearly or wholly used up: the early warning before a person is lost."""
+
+    TYPE: ClassVar[str] = "line.data_running_out.v1"
+    line_id: UUID
+    borrower_id: UUID
+    contact_point_id: UUID
+    used_up: bool
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FeedStale:
+    """A provider's notices or answers stopped coming. Its lines are not known to be well."""
+
+    TYPE: ClassVar[str] = "line.feed_stale.v1"
+    feed: str
+    provider: str
+    last_event_at: datetime | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FeedRestored:
+    """A provider is heard again."""
+
+    TYPE: ClassVar[str] = "line.feed_restored.v1"
+    feed: str
+    provider: str
+    at: datetime

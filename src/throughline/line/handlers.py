@@ -10,13 +10,20 @@ from sqlalchemy.orm import Session
 from throughline.kernel import clock
 from throughline.kernel.events import StoredEvent, subscribe
 from throughline.line import service
+from throughline.line.feed import handlers as feed_handlers
 from throughline.line.joint import handlers as joint_handlers
 from throughline.line.signals import Signal
 from throughline.parties import service as parties
 from throughline.parties.contact import ContactKind
 from throughline.parties.purposes import Purpose
 
-__all__ = ["joint_handlers", "on_consent_changed", "on_contact_point_added", "on_contact_signals"]
+__all__ = [
+    "feed_handlers",
+    "joint_handlers",
+    "on_consent_changed",
+    "on_contact_point_added",
+    "on_contact_signals",
+]
 
 
 @subscribe("parties.contact_point_added.v1", name="line.new_number")

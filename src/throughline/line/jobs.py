@@ -12,41 +12,23 @@ from throughline.kernel import clock
 from throughline.kernel.db import database
 from throughline.kernel.jobs import periodic, task
 from throughline.line import feeds, service
+from throughline.line.feed import jobs as feed_jobs
 from throughline.line.joint import jobs as joint_jobs
 from throughline.line.models import Line
 
-__all__ = [
-    "joint_jobs",
-    "look",
-    "plan_queries",
-    "query",
-    "subscribe",
-    "unsubscribe",
-]  # the former register themselves
+__all__ = ["feed_jobs", "joint_jobs", "look", "plan_queries", "query"]  # the former register themselves
 
 
 @task("line.query", max_attempts=4)
-def query(*, borrower_id: str, line_id: str, reason: str) -> None:
-    """Ask the carrier about one line."""
-    feeds.query(UUID(borrower_id), UUID(line_id), reason)
+def query(*, borrower_id: str, line_id: str, reason: str, source: str | None = None) -> None:
+    """Ask about one line; without a source, the best one of its carrier."""
+    feeds.query(UUID(borrower_id), UUID(line_id), reason, source)
 
 
 @task("line.look")
 def look(*, borrower_id: str, line_id: str) -> None:
     """Believe anew of one line."""
     database().run(lambda session: service.look(session, UUID(borrower_id), UUID(line_id), now=clock.now()))
-
-
-@task("line.subscribe")
-def subscribe(*, borrower_id: str, line_id: str) -> None:
-    """Subscribe to the carrier's notices of one line."""
-    feeds.subscribe(UUID(borrower_id), UUID(line_id))
-
-
-@task("line.unsubscribe", max_attempts=30)
-def unsubscribe(*, borrower_id: str, line_id: str) -> None:
-    """End the carrier's notices of one line."""
-    feeds.unsubscribe(UUID(borrower_id), UUID(line_id))
 
 
 @periodic("* * * * *", "line.plan_queries")

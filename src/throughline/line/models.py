@@ -5,21 +5,33 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index, LargeBinary, UniqueConstraint
+from sqlalchemy import Index, LargeBinary, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from throughline.kernel.db import Base, Instant, Json
 from throughline.kernel.ids import new_id
+from throughline.line.feed.models import (
+    Authorization,
+    CreditAnswer,
+    Feed,
+    LineSwap,
+    RawAnswer,
+)
 from throughline.line.joint.models import JointGrant, JointMonth
 
 __all__ = [
+    "Authorization",
+    "CreditAnswer",
+    "Feed",
     "FeedSubscription",
     "JointGrant",
     "JointMonth",
     "Line",
     "LineQuery",
     "LineSignal",
+    "LineSwap",
     "LineTransition",
+    "RawAnswer",
     "SeenCallback",
 ]
 
@@ -93,36 +105,72 @@ class LineTransition(Base):
 
 
 class LineQuery(Base):
-    """A question to a carrier, written before the call. `outcome` empty: asked, not answered yet."""
+    """A question to a provider, written before the call. `outcome` empty: asked, not answered yet.
+
+    `consent_id` is the consent that was open when it was asked; `cost_minor` what the provider bills.
+    """
 
     __tablename__ = "line_query"
-    __table_args__ = (Index("ix_line_query_line_id", "line_id", "asked_at"),)
+    __table_args__ = (
+        Index("ix_line_query_line_id", "line_id", "asked_at"),
+        Index("ix_line_query_open", "asked_at", postgresql_where=text("outcome IS NULL")),
+    )
 
     borrower_id: Mapped[UUID] = mapped_column(primary_key=True)
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     line_id: Mapped[UUID]
     source: Mapped[str]
+    provider: Mapped[str | None]
     purpose: Mapped[str]
+    consent_id: Mapped[UUID | None]
     reason: Mapped[str]
     asked_at: Mapped[Instant]
     answered_at: Mapped[Instant | None]
     outcome: Mapped[str | None]
+    code: Mapped[str | None]
+    cost_minor: Mapped[int] = mapped_column(default=0)
+    not_before: Mapped[Instant | None]
 
 
 class FeedSubscription(Base):
-    """A subscription at a carrier: one event type of one line. `sink_token_hash` checks its callbacks."""
+    """A subscription at a carrier: one event type of one line. `sink_token_hash` checks its callbacks.
+
+    wanted: asked for. active: it lives. replaced: another took its place, it is to be ended there. ended.
+    """
 
     __tablename__ = "line_subscription"
-    __table_args__ = (UniqueConstraint("line_id", "event_type"), UniqueConstraint("remote_id"))
+    __table_args__ = (
+        Index("ix_line_subscription_line_id", "line_id", "event_type"),
+        Index(
+            "uq_line_subscription_wanted",
+            "line_id",
+            "event_type",
+            unique=True,
+            postgresql_where=text("state = 'wanted'"),
+        ),
+        Index(
+            "uq_line_subscription_active",
+            "line_id",
+            "event_type",
+            unique=True,
+            postgresql_where=text("state = 'active'"),
+        ),
+        Index("ix_line_subscription_expires_at", "expires_at", postgresql_where=text("state = 'active'")),
+        UniqueConstraint("carrier", "remote_id"),
+    )
 
     borrower_id: Mapped[UUID] = mapped_column(primary_key=True)
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     line_id: Mapped[UUID]
     event_type: Mapped[str]
-    state: Mapped[str]  # wanted | active | ended
+    carrier: Mapped[str]
+    state: Mapped[str]  # wanted | active | replaced | ended
+    made_at: Mapped[Instant]
+    ended_reason: Mapped[str | None]
     remote_id: Mapped[str | None]
     sink_token_hash: Mapped[bytes] = mapped_column(LargeBinary)
     expires_at: Mapped[Instant | None]
+    sink_token_expires_at: Mapped[Instant | None]
     last_event_at: Mapped[Instant | None]
 
 
@@ -130,6 +178,7 @@ class SeenCallback(Base):
     """A CloudEvent that came in, by its source and id: a repeat is answered and forgotten."""
 
     __tablename__ = "line_callback"
+    __table_args__ = (Index("ix_line_callback_received_at", "received_at"),)
 
     source: Mapped[str] = mapped_column(primary_key=True)
     event_id: Mapped[str] = mapped_column(primary_key=True)

@@ -51,6 +51,15 @@ class StatusQuestion:
     correlator: str
     refresh_token: str | None = None
     proven_on: date | None = None
+    first: bool = False  # nobody asked this provider about this line for this purpose before
+
+
+@dataclass(frozen=True, slots=True)
+class Swap:
+    """The SIM or the device of a line was changed. No evidence about the line: it resets the trust in possession."""
+
+    kind: str  # sim | device
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +67,16 @@ class StatusAnswer:
     """What came of a question. `signals` is empty unless answered.
 
     `cost_minor` is what the provider bills for it. `code` is the provider's own word where it gave one, cut short.
-    `raw` is the body as it came, for the encrypted short-lived store only. `not_before_s`: the provider asked us to
+    `raw` is the answer with the members that its schema names, for the encrypted short-lived store only. `not_before_s`: the provider asked us to
     wait so long before we ask about this line again.
     """
 
     outcome: Outcome
     signals: tuple[Signal, ...] = ()
+    swaps: tuple[Swap, ...] = ()
     cost_minor: int = 0
     code: str | None = None
-    raw: bytes | None = None
+    raw: str | None = None
     not_before_s: float | None = None
     refresh_token: str | None = None  # the provider gave a new one for the one that we used
 

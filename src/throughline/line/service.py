@@ -22,6 +22,7 @@ from throughline.line import filter as line_filter
 from throughline.line import privacy
 from throughline.line.emissions import read
 from throughline.line.events import LineAlarmCleared, LineAlarmRaised, LineStateChanged
+from throughline.line.feed.health import stale_carriers
 from throughline.line.filter import Belief
 from throughline.line.models import FeedSubscription, Line, LineSignal, LineTransition
 from throughline.line.reasons import reason
@@ -40,7 +41,10 @@ MAX_SIGNALS = 2_000
 
 @dataclass(frozen=True, slots=True)
 class LineView:
-    """A line as others see it. `probability` is of `state`; `alarm`: it can receive nothing."""
+    """A line as others see it. `probability` is of `state`; `alarm`: it can receive nothing.
+
+    `stale`: its carrier is not heard any more, so that the state is what was known before.
+    """
 
     line_id: UUID
     borrower_id: UUID
@@ -51,6 +55,7 @@ class LineView:
     since: datetime
     alarm: bool
     reason: Text
+    stale: bool = False
 
 
 def register(session: Session, borrower_id: UUID, contact_point_id: UUID, *, now: datetime) -> UUID | None:
@@ -283,10 +288,11 @@ def lines_of(session: Session, borrower_id: UUID) -> list[LineView]:
     rows = session.scalars(
         select(Line).where(Line.borrower_id == borrower_id).order_by(Line.id.desc()).limit(20)
     )
-    return [view(session, row) for row in rows]
+    stale = stale_carriers(session)
+    return [view(session, row, stale=row.carrier in stale) for row in rows]
 
 
-def view(session: Session, row: Line) -> LineView:
+def view(session: Session, row: Line, *, stale: bool = False) -> LineView:
     """A line as others see it."""
     source = None
     if row.evidence:
@@ -305,6 +311,7 @@ def view(session: Session, row: Line) -> LineView:
         row.since,
         row.alarm,
         reason(PublicState(row.state), float(row.probability), source),
+        stale,
     )
 
 

@@ -1,22 +1,111 @@
-"""Settings of line."""
+"""Settings of line: whom it asks, at which price and pace, and how often."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import AnyHttpUrl, Field
+from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from throughline.kernel.settings import PackageSettings, load, settings
 
+Name = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,32}$")]
+Sold = Literal[
+    "camara.subscription-status",
+    "camara.device-reachability",
+    "camara.number-recycling",
+    "camara.kyc-tenure",
+    "camara.device-data-volume",
+    "camara.sim-swap",
+    "camara.device-swap",
+    "camara.consent-info",
+]
+Notices = Literal["reachability", "sim-swap", "data-volume"]
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class CarrierSettings(_Entry):
+    """One carrier: `[[line.carriers]]`. `price_minor` is of one answered question."""
+
+    name: Name
+    api_url: AnyHttpUrl
+    issuer: AnyHttpUrl | None = Field(
+        None, description="Audience of the client's assertion; default: token_url"
+    )
+    token_url: AnyHttpUrl | None = Field(None, description="Default: api_url + /oauth2/token")
+    client_id: str = Field("throughline", max_length=100)
+    client_key: Path | None = None
+    sells: tuple[Sold, ...] = ("camara.subscription-status", "camara.device-reachability")
+    notices: tuple[Notices, ...] = ("reachability",)
+    pushes: bool = Field(True, description="It sends our own suspension event by agreement")
+    price_minor: Annotated[int, Field(ge=0)] = 0
+    per_s: Annotated[float, Field(gt=0, le=10_000)] = 50
+    expected_gap_s: Annotated[float | None, Field(ge=10)] = Field(
+        None, description="Longest usual silence of its notices; default: learned from what it sends"
+    )
+
+    @property
+    def base(self) -> str:
+        """The API root without its last slash."""
+        return str(self.api_url).rstrip("/")
+
+    @property
+    def token_endpoint(self) -> str:
+        """Where tokens are asked for."""
+        return str(self.token_url) if self.token_url else f"{self.base}/oauth2/token"
+
+    @property
+    def audience(self) -> str:
+        """For whom the client's assertion is made."""
+        return str(self.issuer).rstrip("/") if self.issuer else self.token_endpoint
+
+    @property
+    def key_file(self) -> Path:
+        """Where the client's key is."""
+        return self.client_key or settings().home / "lab" / "keys" / "carrier-client.pem"
+
+
+class AliyunSettings(_Entry):
+    """Alibaba Cloud 号码百科 (dytnsapi 2020-02-17): `[line.aliyun]`. The list price is 0.1 CNY an answer."""
+
+    api_url: AnyHttpUrl = AnyHttpUrl("https://dytnsapi.aliyuncs.com")
+    access_key_id: str = Field(max_length=128)
+    access_key_secret: SecretStr
+    auth_code: SecretStr = Field(SecretStr(""), description="Of the second-hand check; empty: not bought")
+    hash_numbers: bool = Field(True, description="Send SHA-256 of the number where the operation takes it")
+    price_minor: Annotated[int, Field(ge=0)] = 10
+    recycling_price_minor: Annotated[int, Field(ge=0)] = 40
+    per_s: Annotated[float, Field(gt=0, le=300)] = 100
+
+
+class BaiduSettings(_Entry):
+    """Baidu number service (pnvs): `[line.baidu]`. Path and member of the status are those of the contract."""
+
+    api_url: AnyHttpUrl = AnyHttpUrl("https://pnvs.baidubce.com")
+    access_key_id: str = Field(max_length=128)
+    secret_access_key: SecretStr
+    app_key: SecretStr
+    hash_numbers: bool = Field(True, description="Send SHA-256 of the number instead of its digits")
+    status_path: str = Field("/haoma-cloud/openapi/phone-status/1.0", pattern=r"^/[A-Za-z0-9/._-]{1,200}$")
+    price_minor: Annotated[int, Field(ge=0)] = 10
+    per_s: Annotated[float, Field(gt=0, le=1_000)] = 10
+
 
 class LineSettings(PackageSettings):
-    """`THROUGHLINE_LINE_…`: the carrier's APIs and how often they are asked."""
+    """`THROUGHLINE_LINE_…`: whom we ask about lines and how often.
+
+    One carrier stands in `carrier`, `api_url`, `client_id` and `client_key`; several stand in `carriers`.
+    """
 
     model_config = SettingsConfigDict(env_prefix="THROUGHLINE_LINE_")
 
-    carrier: str = Field("simulator", pattern=r"^[a-z0-9_-]{1,32}$", description="Name of the carrier feed")
+    carrier: Name = Field(
+        "simulator", description="Name of the carrier of lines of which nothing else is known"
+    )
     api_url: AnyHttpUrl = Field(
         AnyHttpUrl("http://127.0.0.1:8103"), description="Base address of its CAMARA APIs"
     )
@@ -24,6 +113,9 @@ class LineSettings(PackageSettings):
     client_key: Path | None = Field(
         None, description="PEM file of the client's EC key for private_key_jwt; demo: made in the home folder"
     )
+    carriers: tuple[CarrierSettings, ...] = Field((), max_length=20)
+    aliyun: AliyunSettings | None = None
+    baidu: BaiduSettings | None = None
     sink_url: AnyHttpUrl | None = Field(
         None, description="Where the carrier posts its events; default: our base address"
     )
@@ -35,12 +127,37 @@ class LineSettings(PackageSettings):
         None,
         description="YAML of the filter's parameters, as `line fit` writes it; default: the shipped ones",
     )
-    timeout_s: Annotated[float, Field(gt=0, le=60)] = 5
+    timeout_s: Annotated[float, Field(gt=0, le=20)] = 5
+    total_s: Annotated[float, Field(gt=0, le=40)] = Field(
+        20, description="Of a question with its repeats; less than the 60 s in which a withdrawal must count"
+    )
+    repeats: Annotated[int, Field(ge=0, le=5)] = Field(2, description="Of one request, where repeating helps")
+    raw_days: Annotated[int, Field(ge=30, le=90)] = Field(
+        60, description="How long answers are kept as they came"
+    )
+    credit_use: bool = Field(
+        False, description="May carriers be asked for credit decisions? A consent of its own"
+    )
+
+    @model_validator(mode="after")
+    def _named_once(self) -> LineSettings:
+        names = [one.name for one in self.carriers]
+        if len(set(names)) != len(names):
+            raise ValueError("two carriers have one name")
+        if names and self.carrier not in names:
+            raise ValueError("`carrier` must name one of `carriers`")
+        return self
 
     @property
-    def key_file(self) -> Path:
-        """Where the client's key is."""
-        return self.client_key or settings().home / "lab" / "keys" / "carrier-client.pem"
+    def all_carriers(self) -> tuple[CarrierSettings, ...]:
+        """The carriers that are set up, at least one."""
+        if self.carriers:
+            return self.carriers
+        return (
+            CarrierSettings(
+                name=self.carrier, api_url=self.api_url, client_id=self.client_id, client_key=self.client_key
+            ),
+        )
 
     @property
     def sink(self) -> str:

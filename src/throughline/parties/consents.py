@@ -65,6 +65,13 @@ def has_consent(session: Session, borrower_id: UUID, purpose: Purpose) -> bool:
     )
 
 
+def open_consent(session: Session, borrower_id: UUID, purpose: Purpose) -> UUID | None:
+    """The id of the consent that is open now; None without one."""
+    return session.execute(
+        select(ConsentRow.id).where(*_open_consent(borrower_id, purpose))
+    ).scalar_one_or_none()
+
+
 def consents(
     session: Session, borrower_id: UUID, *, limit: int = 50, after: UUID | None = None
 ) -> list[Consent]:

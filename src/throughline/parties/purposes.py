@@ -7,7 +7,7 @@ from enum import StrEnum
 from throughline.kernel.i18n import N_
 
 # Evidence of a consent names the version of the text that was shown; a changed text is a new version.
-CONSENT_TEXT_VERSION = "2026-01"
+CONSENT_TEXT_VERSION = "2026-02"
 
 
 class Purpose(StrEnum):
@@ -22,7 +22,10 @@ class Purpose(StrEnum):
 
 
 CONSENT_TEXTS: dict[Purpose, str] = {
-    Purpose.IDENTITY: N_("We use your name and ID number to check who you are and to write your contract."),
+    Purpose.IDENTITY: N_(
+        "We use your name and ID number, and ask your carrier whether your SIM card or phone was changed, to check who "
+        "you are and to write your contract."
+    ),
     Purpose.CREDIT: N_("We use your application and your history with us to decide about credit."),
     Purpose.CONTINUITY: N_(
         "We ask your carrier whether your phone line works, so that we can protect you when it does not."

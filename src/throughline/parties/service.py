@@ -17,6 +17,7 @@ from throughline.parties.consents import (
     consents,
     give_consents,
     has_consent,
+    open_consent,
     withdraw_consent,
 )
 from throughline.parties.importing import (
@@ -62,6 +63,7 @@ __all__ = [
     "has_consent",
     "import_people",
     "known_by_id_number",
+    "open_consent",
     "people",
     "person_facts",
     "profile",

@@ -1,0 +1,1 @@
+"""What is stored and done around the feeds: questions, subscriptions, callbacks, raw answers, health."""
