@@ -105,7 +105,7 @@ def test_never_over_limit_or_budget_in_any_order(
                 elif move == "revoke" and orders.locked(session, grant_id).state in {"requested", "granted"}:
                     orders.ask_revoke(session, people[who].borrower_id, grant_id, "borrower", now=now)
             _audit(session)
-        assert reasons <= {"running", "limit", "budget"}
+        assert reasons <= {"running", "limit", "budget", "too_often"}
         transaction.rollback()
 
 

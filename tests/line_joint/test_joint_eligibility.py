@@ -41,7 +41,7 @@ lines = st.builds(
     st.integers(0, 100),
 )
 loans = st.builds(LoanFacts, st.integers(0, 3), st.integers(0, 400), st.none() | st.integers(-400, 400))
-taken = st.builds(Taken, st.integers(0, 5), st.booleans(), st.integers(0, 600_000))
+taken = st.builds(Taken, st.integers(0, 5), st.booleans(), st.integers(0, 600_000), st.integers(0, 20))
 offers = st.builds(
     lambda offer, due, late: replace(offer, due_within_days=due, past_due_days_up_to=late),
     st.sampled_from([DATA, BRIDGE]),
@@ -94,7 +94,9 @@ def test_sponsored_data_never_goes_to_a_line_stopped_both_ways(
 def test_taking_more_never_makes_eligible(
     offer: Offer, line: LineFacts, loan: LoanFacts, past: Taken
 ) -> None:
-    more = Taken(past.in_period + 1, past.open_now, past.month_cost_minor + offer.cost_minor)
+    more = replace(
+        past, in_period=past.in_period + 1, month_cost_minor=past.month_cost_minor + offer.cost_minor
+    )
     if not codes(offer, line, loan, more):
         assert not codes(offer, line, loan, past)
 
@@ -110,6 +112,7 @@ def test_each_thing_that_stands_against_it_has_its_code() -> None:
     assert codes(DATA, past=Taken(1, True, 300)) == ["running"]
     assert codes(DATA, past=Taken(2, False, 600)) == ["limit"]
     assert codes(DATA, past=Taken(0, False, 499_800)) == ["budget"]
+    assert codes(DATA, past=Taken(0, False, 0, 10)) == ["too_often"]
     assert codes(replace(DATA, due_within_days=3)) == ["nothing_due"]
     assert codes(BRIDGE, replace(FINE, state="suspended")) == []
     without = judge(DATA, FINE, OWES, NOTHING, consent=False, set_up=True, today=TODAY)

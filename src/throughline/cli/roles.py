@@ -49,7 +49,7 @@ SIMULATORS = (
     Simulator("carrier", "throughline.lab.carrier", 8103, "carrier (CAMARA)"),
     Simulator("sms", "throughline.lab.sms", 8104, "SMS centre"),
     Simulator("mail", "throughline.lab.mail", 8105, "mailbox"),
-    Simulator("joint", "throughline.lab.joint", 8106, "carrier's desk for joint plans"),
+    Simulator("joint", "throughline.lab.joint", 8107, "carrier's desk for joint plans"),
 )
 
 

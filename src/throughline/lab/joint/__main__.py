@@ -6,7 +6,7 @@ from throughline.kernel.settings import settings
 from throughline.lab.joint.app import build
 from throughline.lab.simulator import serve
 
-PORT = 8106
+PORT = 8107
 
 if __name__ == "__main__":
     serve(build(settings().home), int(sys.argv[1]) if len(sys.argv) > 1 else PORT)

@@ -23,6 +23,7 @@ _CODES = {
     "staff": N_("We ended it."),
     "not_set_up": N_("We can't order this from the carrier at present."),
     "carrier_refused": N_("The carrier refused it. Nothing was charged."),
+    "no_number": N_("The number is not known here any more."),
     "not_received": N_("The carrier never got the order. You can ask for it again."),
     "expired": N_("Its time is over."),
     "expired_unconfirmed": N_("Its time is over; the carrier has not confirmed it."),

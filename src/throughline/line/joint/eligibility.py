@@ -12,6 +12,8 @@ from throughline.line.state import PublicState
 
 # As for content-bearing messages: above this the number may be a stranger's, and nothing is given to it.
 STRANGER_PERCENT = 20
+# Refused and withdrawn orders do not count against the agreed limit, but each is a row and a call.
+MOST_A_DAY = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +38,15 @@ class LoanFacts:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Grants so far: of this line and offer in the offer's period, one that is open, and what the month cost."""
+    """Grants so far: of this line and offer in the offer's period, one that is open, and what the month cost.
+
+    `asked_today`: orders of the last 24 hours, refused ones too.
+    """
 
     in_period: int
     open_now: bool
     month_cost_minor: int
+    asked_today: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +205,8 @@ def _of_the_past(offer: Offer, taken: Taken) -> list[Refusal]:
                 days=offer.limit_days,
             )
         ]
+    if taken.asked_today >= MOST_A_DAY:
+        return [_refusal("too_often", N_("This was asked for too often today. Please try again tomorrow."))]
     if taken.month_cost_minor + offer.cost_minor > offer.monthly_budget_minor:
         return [_refusal("budget", N_("What was set aside for this offer this month is used up."))]
     return []

@@ -194,20 +194,19 @@ def _judge(
 
 def _taken(session: Session, offer: Offer, line: Line, *, now: datetime) -> Taken:
     mine = (JointGrant.line_id == line.id, JointGrant.offer_id == offer.id)
-    in_period = session.execute(
-        select(func.count()).where(
-            *mine,
-            JointGrant.state != State.REFUSED.value,
-            JointGrant.requested_at > now - timedelta(days=offer.limit_days),
-        )
-    ).scalar_one()
+    in_period, asked_today = session.execute(
+        select(
+            func.count().filter(JointGrant.state != State.REFUSED.value),
+            func.count().filter(JointGrant.requested_at > now - timedelta(days=1)),
+        ).where(*mine, JointGrant.requested_at > now - timedelta(days=offer.limit_days))
+    ).one()
     open_now = session.execute(
         select(JointGrant.id).where(*mine, JointGrant.state.in_([one.value for one in states.OPEN])).limit(1)
     ).first()
     cost = session.execute(
         select(JointMonth.cost_minor).where(JointMonth.offer_id == offer.id, JointMonth.month == _month(now))
     ).scalar_one_or_none()
-    return Taken(in_period, open_now is not None, cost or 0)
+    return Taken(in_period, open_now is not None, cost or 0, asked_today)
 
 
 # --- steps -----------------------------------------------------------------------------------------
@@ -238,8 +237,10 @@ def begin_step(session: Session, grant_id: UUID, *, now: datetime, real_now: dat
         return _begin_send(session, grant, now=now, real_now=real_now)
     if grant.state == State.REQUESTED and grant.answered_at is None:
         change(session, grant, State.UNKNOWN, "call_lost", now=now)
-    # Should this process die, the question comes again.
-    grant.next_step_at = real_now + states.IN_FLIGHT
+    # Counted before the call, so that questions which kill their process have an end too.
+    grant.checks += 1
+    more = states.wait_after(grant.checks) is not None
+    grant.next_step_at = real_now + states.IN_FLIGHT if more else None
     return Step(act, grant.plan, None, _placed(session, grant))
 
 
@@ -252,9 +253,14 @@ def _begin_send(session: Session, grant: JointGrant, *, now: datetime, real_now:
     grant.sent_at = real_now
     grant.token_hash = token_hash(str(token))
     grant.next_step_at = real_now + states.IN_FLIGHT
-    number = parties.contact_value(
-        session, grant.contact_point_id, Purpose.JOINT_PLAN, now=now, reader="line"
-    )
+    try:
+        number = parties.contact_value(
+            session, grant.contact_point_id, Purpose.JOINT_PLAN, now=now, reader="line"
+        )
+    except parties.UnknownContactPoint:
+        grant.sent_at = None
+        _refuse(session, grant, "no_number", now=now)
+        return None
     terms = grant.terms
     order = Order(
         key=grant.idem_key,
@@ -350,7 +356,6 @@ def _not_known(session: Session, grant: JointGrant, *, now: datetime, real_now: 
 
 def _later(grant: JointGrant, *, real_now: datetime) -> None:
     wait = states.wait_after(grant.checks)
-    grant.checks += 1
     grant.next_step_at = real_now + wait if wait is not None else None
 
 
@@ -418,17 +423,22 @@ def ask_again(session: Session, grant_id: UUID) -> None:
 
 
 def due(session: Session, *, real_now: datetime, limit: int) -> list[UUID]:
-    """Grants whose next step is due; each is put off, so that it is not found again before its job has run."""
+    """Grants whose next step is due; each is put off, so that it is not found again before its job has run.
+
+    An order that never comes to be sent is given up after so many jobs; questions are counted where they begin.
+    """
     rows = session.execute(
         text(
             """
-            UPDATE line_joint_grant SET next_step_at = :later
+            UPDATE line_joint_grant SET
+              checks = CASE WHEN sent_at IS NULL THEN checks + 1 ELSE checks END,
+              next_step_at = CASE WHEN sent_at IS NULL AND checks >= :most THEN NULL ELSE :later END
             WHERE id IN (SELECT id FROM line_joint_grant WHERE next_step_at <= :now
                          ORDER BY next_step_at LIMIT :limit FOR UPDATE SKIP LOCKED)
             RETURNING id
             """
         ),
-        {"now": real_now, "later": real_now + JOB_IS_LATE, "limit": limit},
+        {"now": real_now, "later": real_now + JOB_IS_LATE, "limit": limit, "most": states.MAX_CHECKS},
     )
     return [row.id for row in rows]
 

@@ -10,7 +10,7 @@ from pydantic_settings import SettingsConfigDict
 
 from throughline.kernel.settings import PackageSettings, load, settings
 
-_DEMO = AnyHttpUrl("http://127.0.0.1:8106")
+_DEMO = AnyHttpUrl("http://127.0.0.1:8107")
 
 
 class JointSettings(PackageSettings):
