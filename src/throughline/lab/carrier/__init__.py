@@ -1,1 +1,1 @@
-"""A carrier that serves CAMARA subscription status and device reachability, with faults on command."""
+"""Two carriers that serve fifteen CAMARA files with real state, real tokens, and misbehaviour on command."""

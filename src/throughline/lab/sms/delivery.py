@@ -17,7 +17,14 @@ log = get_logger(__name__)
 FAULTS = ("duplicate_receipt", "no_receipt", "late_receipt", "garbled_receipt")
 CARRIER_URL = "http://127.0.0.1:8103"
 # Codes of the carriers' gateways for a line that takes no SMS, as the setting `err_codes` may change them.
-ERR_CODES = {"suspended": "MI:0013", "off": "MI:0024", "cancelled": "MK:0001"}
+ERR_CODES = {
+    "suspended": "MI:0013",
+    "pre_cancelled": "MI:0013",
+    "off": "MI:0024",
+    "cancelled": "MK:0001",
+}
+# Where the control desks of the carriers are, below the simulator's address.
+_DESKS = ("", "/southern")
 
 
 class Delivery:
@@ -40,10 +47,13 @@ class Delivery:
         self._push_due()
 
     def _line_states(self) -> dict[str, str]:
+        return {phone: state for desk in _DESKS for phone, state in self._states_at(desk).items()}
+
+    def _states_at(self, desk: str) -> dict[str, str]:
         # A carrier that can't be asked has no line out of service.
         try:
-            rows = self._http.get(f"{self._carrier}/control/numbers", timeout=2).json()["numbers"]
-            return {digits(str(row["phone"])): str(row["state"]) for row in rows}
+            rows = self._http.get(f"{self._carrier}{desk}/control/numbers", timeout=2).json()["numbers"]
+            return {digits(str(row["phone"])): str(row["state"]) for row in rows if row.get("served", True)}
         except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
             log.info("the carrier was not reached", error=type(error).__name__)
             return {}
