@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from throughline.lab.lines.population import Feeds, Habits, populate
+from throughline.line.parameters import parse_params
+
 ROSTER = {
     "line": "+8613800000000",
     "carrier": "cmcc",
@@ -38,9 +41,9 @@ SPAN = {
 UNTIL = "2026-03-05T00:00:00Z"
 
 
-def run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, stdin: str = "", verb: str = "replay") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "throughline", "line", "replay", *arguments],
+        [sys.executable, "-m", "throughline", "line", verb, *arguments],
         input=stdin,
         capture_output=True,
         text=True,
@@ -150,3 +153,42 @@ def test_two_answers_at_one_instant_are_refused(written: dict[str, str]) -> None
     done = run(*(part for name, path in written.items() for part in (f"--{name}", path)), "--until", UNTIL)
     assert done.returncode == 2
     assert "expected one answer of camara.subscription-status" in done.stderr
+
+
+def test_parameters_are_learned_written_and_used(tmp_path: Path) -> None:
+    made = populate(350, 40, 6, habits=Habits(beats_a_day=1).wrong_by(3), feeds=Feeds(push=1.0))
+    for name in ("roster", "events"):
+        text = "".join(json.dumps(row) + "\n" for row in getattr(made, name))
+        (tmp_path / f"{name}.jsonl").write_text(text, encoding="utf-8")
+    files = [f"--{name}={tmp_path / name}.jsonl" for name in ("roster", "events")]
+    files += ["--until", made.until.isoformat()]
+    out = tmp_path / "own.yaml"
+    done = run(*files, "--out", str(out), "--json", verb="fit")
+    assert (done.returncode, done.stderr) == (0, "")
+    told = json.loads(done.stdout)
+    assert told["log_likelihood"]["after"] > told["log_likelihood"]["before"]
+    rates = {one["name"]: (one["was"], one["now"]) for one in told["changes"]}
+    assert rates["rate active to out_suspended"][1] > 1.5 * rates["rate active to out_suspended"][0]
+    assert parse_params(out.read_bytes()).version == told["version"]
+    assert run(*files, "--params", str(out), "--json").returncode == 0
+    again = run(*files, "--out", str(out), "--params", str(out), verb="fit")
+    assert "-> " in again.stdout or "refused" in again.stderr
+    few = tmp_path / "few.jsonl"
+    few.write_text(json.dumps(EVENT | {"line": made.roster[0]["line"]}) + "\n", encoding="utf-8")
+    missing = tmp_path / "none.yaml"
+    refused = run(files[0], f"--events={few}", *files[2:], "--out", str(missing), verb="fit")
+    assert refused.returncode == 2
+    assert "refused: 1 lines have evidence" in refused.stderr
+    assert not missing.exists()
+
+
+def test_truth_that_is_wrong_is_named(written: dict[str, str], tmp_path: Path) -> None:
+    truth = tmp_path / "truth.jsonl"
+    row = {"line": ROSTER["line"], "from": SPAN["from"], "to": SPAN["to"], "state": "unknown"}
+    truth.write_text(json.dumps(row) + "\n", encoding="utf-8")
+    done = run(
+        "--roster", written["roster"], "--events", written["events"], "--truth", str(truth),
+        "--until", UNTIL, "--out", str(tmp_path / "x.yaml"), verb="fit",
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert f"{truth}:1: state: expected one of active" in done.stderr

@@ -46,9 +46,10 @@ class Simulator:
 SIMULATORS = (
     Simulator("bank", "throughline.lab.bank", 8101, "bank (ISO 20022)"),
     Simulator("wechat", "throughline.lab.wechat", 8102, "WeChat Pay v3"),
-    Simulator("carrier", "throughline.lab.carrier", 8103, "carrier (CAMARA)"),
+    Simulator("carrier", "throughline.lab.carrier", 8103, "carriers (CAMARA)"),
     Simulator("sms", "throughline.lab.sms", 8104, "SMS centre"),
     Simulator("mail", "throughline.lab.mail", 8105, "mailbox"),
+    Simulator("vendors", "throughline.lab.vendors", 8106, "vendors of number status (Alibaba Cloud, Baidu)"),
     Simulator("joint", "throughline.lab.joint", 8107, "carrier's desk for joint plans"),
 )
 

@@ -7,6 +7,7 @@ from throughline.lab.bank.keys import ensure_keys as bank_keys
 from throughline.lab.carrier.keys import ensure_keys as carrier_keys
 from throughline.lab.joint.keys import ensure_keys as joint_keys
 from throughline.lab.sms.keys import ensure_keys as sms_keys
+from throughline.lab.vendors.keys import ensure_keys as vendor_keys
 from throughline.lab.wechat.keys import ensure_keys as wechat_keys
 
 
@@ -18,6 +19,7 @@ def main() -> None:
     wechat_keys(home)
     sms_keys(home)
     joint_keys(home)
+    vendor_keys(home)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from throughline.kernel import clock
 from throughline.kernel.db import database
 from throughline.kernel.http import BorrowerCaller, Caller, Reading, problems, require_scope
-from throughline.line import reading, service
+from throughline.line import evidence_api, reading, service
 from throughline.line.api_staff import LineOut
 from throughline.line.api_staff import router as staff_router
 from throughline.line.feed import callbacks, health
@@ -97,6 +97,9 @@ def export_line(caller: Reader, session: Reading, line_id: UUID) -> dict[str, An
 def export_my_lines(caller: BorrowerCaller, session: Reading) -> dict[str, Any]:
     """All that is known of the caller's lines."""
     return export(session, caller.id) if caller.id is not None else {}
+
+
+router.include_router(evidence_api.router, prefix="")
 
 
 @hooks_router.post(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from throughline.kernel import clock, http
 from throughline.kernel.http import Paged, PageParams, Reading, problems
 from throughline.kernel.i18n import Text
-from throughline.line import reading
+from throughline.line import reading, service
 from throughline.line.state import PublicState
 
 router = APIRouter(prefix="/lines")
@@ -34,13 +34,6 @@ class LineOut(BaseModel):
     stale: bool
 
 
-class PointOut(BaseModel):
-    """Probabilities of the public states at an instant; they sum to 1."""
-
-    at: datetime
-    states: dict[PublicState, float]
-
-
 class QueryOut(BaseModel):
     """A question about a line. `outcome` is answered, unknown, refused or error; null while it is open."""
 
@@ -54,26 +47,25 @@ class QueryOut(BaseModel):
 
 
 class CarrierOut(BaseModel):
-    """How a carrier's lines do. `subscriptions` are those that live, `last_event_at` their newest notice."""
+    """How a carrier's lines do; `by_state` counts them by public state."""
 
     carrier: str
     lines: int
+    by_state: dict[str, int]
     alarms: int
-    states: dict[str, int]
-    subscriptions: int
-    last_event_at: datetime | None
+    open_incidents: int
+    signals_last_hour: int
+    last_signal_at: datetime | None
 
 
 class SpendOut(BaseModel):
-    """Questions of one day (UTC) to one source, by outcome; `open` ones have no answer yet."""
+    """Questions to a source on one day (UTC) by outcome ("open": not answered yet), and what they cost."""
 
-    day: date
     source: str
-    answered: int
-    unknown: int
-    refused: int
-    failed: int
-    open: int
+    day: date
+    outcome: str
+    questions: int
+    cost_minor: int
 
 
 @router.get("/all", responses=problems(401, 403, 422), dependencies=READER)
@@ -91,36 +83,25 @@ def list_all_lines(
 
 @router.get("/carriers", responses=problems(401, 403), dependencies=READER)
 def read_carriers(session: Reading) -> list[CarrierOut]:
-    """How the lines and subscriptions of each carrier do."""
-    return [CarrierOut.model_validate(one, from_attributes=True) for one in reading.carriers(session)]
+    """How the lines of each carrier do, by name."""
+    now = clock.now()
+    return [
+        CarrierOut.model_validate(one, from_attributes=True) for one in service.carriers(session, now=now)
+    ]
 
 
 @router.get("/spend", responses=problems(401, 403, 422), dependencies=READER)
 def read_spend(session: Reading, days: Annotated[int, Query(ge=1, le=90)] = 14) -> list[SpendOut]:
-    """Questions by day and source, the newest day first (at most 200 rows)."""
-    since = clock.now() - timedelta(days=days)
-    return [SpendOut.model_validate(one, from_attributes=True) for one in reading.spend(session, since=since)]
+    """Questions by day, source and outcome, the newest day first (at most 1,000 rows)."""
+    now = clock.now()
+    rows = service.spend(session, since=now - timedelta(days=days), until=now)
+    return [SpendOut.model_validate(one, from_attributes=True) for one in rows]
 
 
 @router.get("/{line_id}", responses=problems(401, 403, 404, 422), dependencies=READER)
 def read_line(session: Reading, line_id: UUID) -> LineOut:
     """One line."""
     return LineOut.model_validate(reading.line(session, line_id), from_attributes=True)
-
-
-@router.get("/{line_id}/history", responses=problems(401, 403, 404, 422), dependencies=READER)
-def read_history(
-    session: Reading,
-    line_id: UUID,
-    since: Annotated[datetime | None, Query(description="Default: 30 days ago")] = None,
-    until: Annotated[datetime | None, Query(description="Default: now")] = None,
-    points: Annotated[int, Query(ge=2, le=reading.MOST_POINTS)] = 160,
-) -> list[PointOut]:
-    """The belief of a line over time, by all that is known today; empty for a line just registered."""
-    end = _aware(until) or clock.now()
-    start = _aware(since) or end - timedelta(days=30)
-    found = reading.history(session, line_id, since=start, until=end, points=points)
-    return [PointOut(at=at, states=states) for at, states in found.points]
 
 
 @router.get("/{line_id}/queries", responses=problems(401, 403, 404, 422), dependencies=READER)
@@ -131,7 +112,3 @@ def read_queries(
     reading.line_row(session, line_id)
     rows = reading.queries(session, line_id, limit=limit)
     return [QueryOut.model_validate(row, from_attributes=True) for row in rows]
-
-
-def _aware(at: datetime | None) -> datetime | None:
-    return at if at is None or at.tzinfo is not None else at.replace(tzinfo=UTC)

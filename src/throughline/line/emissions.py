@@ -47,6 +47,12 @@ def _tables() -> tuple[_Row, ...]:
     return tuple(rows)
 
 
+@lru_cache(maxsize=1)
+def sources() -> frozenset[str]:
+    """The sources that some table knows."""
+    return frozenset(row.source for row in _tables())
+
+
 def read(signal: Signal) -> Reading | None:
     """The meaning of a signal by the first row that fits; None: no information."""
     for row in _tables():

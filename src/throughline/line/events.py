@@ -115,3 +115,60 @@ class FeedRestored:
     feed: str
     provider: str
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RegionalIncidentOpened:
+    """Many lines of one carrier and region fail together. `region` is empty for a carrier as a whole.
+
+    Aggregate: ("line_incident", incident id).
+    """
+
+    TYPE: ClassVar[str] = "line.regional_incident_opened.v1"
+    incident_id: UUID
+    carrier: str
+    region: str
+    onset_at: datetime
+    raised_at: datetime
+    lines: int
+
+
+@dataclass(frozen=True, slots=True)
+class RegionalIncidentClosed:
+    """They work again as usual."""
+
+    TYPE: ClassVar[str] = "line.regional_incident_closed.v1"
+    incident_id: UUID
+    carrier: str
+    region: str
+    onset_at: datetime
+    cleared_at: datetime
+    lines: int
+
+
+@dataclass(frozen=True, slots=True)
+class LineClaimed:
+    """A borrower said how a line was. It moves no belief."""
+
+    TYPE: ClassVar[str] = "line.claimed.v1"
+    claim_id: UUID
+    line_id: UUID
+    borrower_id: UUID
+    contact_point_id: UUID
+    state: str
+    from_at: datetime
+    to_at: datetime | None
+    made_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LineClaimContradicted:
+    """Several observations speak against what a borrower said. For staff to look at: it decides nothing."""
+
+    TYPE: ClassVar[str] = "line.claim_contradicted.v1"
+    claim_id: UUID
+    line_id: UUID
+    borrower_id: UUID
+    contact_point_id: UUID
+    at: datetime
+    evidence: list[str]

@@ -28,7 +28,7 @@ from throughline.line.settings import load_settings
 from throughline.parties import service as parties
 from throughline.parties.purposes import Purpose
 
-__all__ = ["capabilities", "due_lines", "query", "settle_lost", "stale_carriers"]
+__all__ = ["capabilities", "query", "settle_lost", "stale_carriers"]
 
 log = get_logger(__name__)
 
@@ -81,8 +81,6 @@ def _prepare(
     consent_id = parties.open_consent(session, borrower_id, purpose)
     if consent_id is None:
         return None
-    if purpose is Purpose.CONTINUITY:
-        line.next_query_at = now + timedelta(hours=config.poll_hours)
     if _used_up(session, line_id, feed, config.queries_per_30_days, now=now):
         return None
     row = LineQuery(
@@ -206,15 +204,3 @@ def settle_lost(session: Session, *, now: datetime) -> int:
         .returning(LineQuery.id)
     )
     return len(gone.all())
-
-
-def due_lines(session: Session, *, now: datetime, limit: int = 500) -> list[tuple[UUID, UUID]]:
-    """Lines whose planned question is due, with what names them."""
-    rows = session.execute(
-        select(Line.borrower_id, Line.id)
-        .where(Line.next_query_at <= now)
-        .order_by(Line.next_query_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    return [(row.borrower_id, row.id) for row in rows]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 
@@ -13,11 +13,8 @@ from throughline.line.emissions import read
 from throughline.line.fold import PUBLIC, Codebook
 from throughline.line.parameters import Floats, Params, params
 from throughline.line.signals import Reading, Signal
-from throughline.line.state import ALARM_AT, CLEAR_AT, SHOWN_FROM, PublicState
-
-CONFIRM_WAIT = timedelta(minutes=10)
-_PUSH = "carrier.push"
-_MOVED = 5  # pieces of evidence that are named
+from throughline.line.state import PublicState
+from throughline.line.track import CONFIRM_WAIT, STATES_SHOWN, Tracks, instant, run
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,28 +38,26 @@ def believe(signals: Sequence[Signal], *, at: datetime, start: datetime, by: Par
     """
     used = by or params()
     heard = _in_order(signals, at)
-    book = Codebook.of([(signal.source, reading) for signal, reading in heard], used)
-    rows = fold.fresh(1, min(start, at).timestamp(), used)
-    state, since, alarm = PublicState.UNKNOWN, start, False
-    moved: tuple[str, ...] = ()
-    pushed: datetime | None = None
-    for number, (signal, reading) in enumerate(heard):
-        instant = max(signal.observed_at.timestamp(), float(rows[0, fold.AT]))
-        rows = fold.step(rows, np.array([instant]), np.array([number]), book, used)
-        shown, _ = _shown(rows[0, fold.P])
-        if shown is not state:
-            state, since, moved = shown, signal.observed_at, (signal.key(),)
-        elif reading.authoritative:
-            moved = (*moved[1 - _MOVED :], signal.key())
-        pushed = signal.observed_at if signal.source == _PUSH else None
-        alarm = _alarm(alarm, cannot_receive(rows[0, fold.P]), waits=_waits(pushed, at))
-    p = fold.look(rows, np.array([max(at.timestamp(), float(rows[0, fold.AT]))]), used)[0]
-    shown, _ = _shown(p)
-    if shown is not state and moved:
-        # The evidence has aged until another state is likelier; nothing was observed at this instant.
-        state, since = shown, at
-    alarm = _alarm(alarm, cannot_receive(p), waits=_waits(pushed, at))
-    return Belief(at, tuple(float(one) for one in p), state, public(p).get(state, 0.0), since, alarm, moved)
+    tracks = Tracks[str].fresh(np.array([min(start, at).timestamp()]), used)
+    run(
+        tracks,
+        np.zeros(len(heard), dtype=np.int64),
+        np.array([signal.observed_at.timestamp() for signal, _ in heard]),
+        np.arange(len(heard)),
+        [signal.key() for signal, _ in heard],
+        Codebook.of([(signal.source, reading) for signal, reading in heard], used),
+        used,
+    )
+    shown = tracks.shown(np.array([at.timestamp()]), used)
+    return Belief(
+        at,
+        tuple(float(one) for one in shown.p[0]),
+        STATES_SHOWN[shown.state[0]],
+        float(shown.probability[0]),
+        instant(float(shown.since_s[0])),
+        bool(shown.alarm[0]),
+        tracks.moved[0],
+    )
 
 
 def public(p: Floats) -> dict[PublicState, float]:
@@ -89,23 +84,6 @@ def _in_order(signals: Sequence[Signal], at: datetime) -> list[tuple[Signal, Rea
     unique = {signal.key(): signal for signal in signals if signal.observed_at <= at}
     ordered = sorted(unique.values(), key=Signal.sort_key)
     return [(signal, reading) for signal in ordered if (reading := read(signal)) is not None]
-
-
-def _shown(p: Floats) -> tuple[PublicState, float]:
-    chances = fold.public(p)
-    best = int(chances.argmax())
-    chance = float(chances[best])
-    return (PUBLIC[best] if chance >= SHOWN_FROM else PublicState.UNKNOWN), chance
-
-
-def _waits(pushed: datetime | None, at: datetime) -> bool:
-    """Whether a push that came last may still be confirmed or denied."""
-    return pushed is not None and at - pushed < CONFIRM_WAIT
-
-
-def _alarm(alarm: bool, chance: float, *, waits: bool) -> bool:
-    """Hysteresis: up at 0.9, down at 0.5."""
-    return chance >= CLEAR_AT if alarm else chance >= ALARM_AT and not waits
 
 
 __all__ = ["CONFIRM_WAIT", "Belief", "believe", "cannot_receive", "params", "predict", "public"]

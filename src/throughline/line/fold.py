@@ -35,7 +35,12 @@ ACTIVITY = AT + 7  # hours of usual activity since the epoch at AT, and at BEAT_
 BEAT_ACTIVITY = AT + 8
 SAID = AT + 9  # by kind of source: when it spoke last, and what it said
 KINDS = 7
-TOLD = (0, 1, 5)  # the kinds that say how the line stands: carrier's answer, vendor's answer, carrier's push
+PUSHED = 5  # the kind that is a carrier's push
+TOLD = (
+    0,
+    1,
+    PUSHED,
+)  # the kinds that say how the line stands: carrier's answer, vendor's answer, carrier's push
 WIDTH = SAID + 2 * KINDS
 
 PUBLIC = tuple(state for state in PublicState if state is not PublicState.UNKNOWN)
@@ -44,7 +49,7 @@ DARK = np.array([state in CANNOT_RECEIVE for state in PUBLIC])
 _DARK_STATES = np.array([state in CANNOT_RECEIVE for state in PUBLIC_OF])
 ENOUGH_BEATS = 4
 _FLOOR = 1e-12  # no state is ever ruled out: the next evidence may say otherwise
-_KIND_OF = {"camara": 0, "vendor": 1, "sms": 2, "voice": 3, "app": 4, "carrier": 5}
+_KIND_OF = {"camara": 0, "vendor": 1, "sms": 2, "voice": 3, "app": 4, "carrier": PUSHED}
 _OTHER_KIND = 6
 
 

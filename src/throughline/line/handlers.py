@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime, time
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
 from throughline.kernel import clock
 from throughline.kernel.events import StoredEvent, subscribe
-from throughline.line import service
+from throughline.kernel.settings import settings
+from throughline.line import intake, service
 from throughline.line.feed import handlers as feed_handlers
 from throughline.line.joint import handlers as joint_handlers
 from throughline.line.signals import Signal
@@ -54,12 +56,32 @@ def on_consent_changed(session: Session, event: StoredEvent) -> None:
 
 @subscribe("messaging.contact_signals.v1", name="line.receipts")
 def on_contact_signals(session: Session, event: StoredEvent) -> None:
-    """Receipts of SMS are a free sensor of the line, also where no carrier speaks to us."""
-    for said in event.payload["signals"]:
-        line_id = service.line_of_contact_point(session, UUID(said["contact_point_id"]))
-        if line_id is None:
-            continue  # nobody agreed that this line is watched
+    """Receipts of SMS and dead push tokens are free sensors, also where no carrier speaks to us."""
+    said = event.payload["signals"][: intake.MAX_SIGNALS]
+    points = {UUID(one["contact_point_id"]) for one in said}
+    lines = service.lines_of_contact_points(session, points)
+    owners = service.lines_of_borrowers(
+        session, {UUID(one["borrower_id"]) for one in said if one["source"].startswith("push.")}
+    )
+    heard: list[tuple[UUID, Signal]] = []
+    for one in said:
         signal = Signal(
-            datetime.fromisoformat(said["observed_at"]), said["source"], said["provider"], said["code"], {}
+            datetime.fromisoformat(one["observed_at"]), one["source"], one["provider"], one["code"], {}
         )
-        service.ingest(session, line_id, [signal], now=clock.now())
+        # A push token is of the app, whichever line the phone has; nobody agreed that others are watched.
+        found = (
+            owners.get(UUID(one["borrower_id"]), [])
+            if one["source"].startswith("push.")
+            else lines.get(UUID(one["contact_point_id"]), [])
+        )
+        heard += [(line_id, signal) for line_id in found]
+    # A receipt alone is folded here: a job of its own would cost more.
+    service.take_in(session, heard, now=clock.now(), at_once=len(heard) <= service.FEW)
+
+
+@subscribe("lending.installment_due.v1", name="line.due_date")
+def on_installment_due(session: Session, event: StoredEvent) -> None:
+    """Money falls due in some days: doubt about the borrower's lines is worth more questions until then."""
+    day = date.fromisoformat(event.payload["due_date"])
+    due_at = datetime.combine(day, time(23, 59), ZoneInfo(settings().zone))
+    service.falls_due(session, UUID(event.payload["borrower_id"]), due_at, now=clock.now())

@@ -59,6 +59,38 @@ class Evidence:
     lines: int  # in the group
 
 
+class Series:
+    """A group's counts by bin, and what is usual in each: distinct lines that freshly fail, and heartbeats."""
+
+    def __init__(self, failing: Floats, beats: Floats, lines: int, limits: Limits) -> None:
+        self._failing = failing
+        self._limits = limits
+        self._usual = _usual_failures(failing, lines, limits)
+        self._half_hour = beats + np.concatenate([[0.0], beats[:-1]])
+        self._expected = _expected(self._half_hour, limits)
+        self._many = (failing >= limits.least_lines) & (failing > self._usual)
+        self._missing = (self._expected >= limits.least_beats) & (
+            self._half_hour <= limits.beats_share * self._expected
+        )
+
+    def raised(self, number: int) -> int | None:
+        """The first bin from `number` on in which an incident shows."""
+        return _raised(
+            number,
+            self._many,
+            self._missing,
+            self._failing,
+            self._usual,
+            self._half_hour,
+            self._expected,
+            self._limits,
+        )
+
+    def cleared(self, raised: int) -> int:
+        """The bin after which it was calm for a while; the number of bins if it goes on."""
+        return _cleared(raised, self._failing, self._usual, self._half_hour, self._expected, self._limits)
+
+
 def detect(group: int, evidence: Evidence, until_s: float, limits: Limits | None = None) -> list[Incident]:
     """The incidents of a group up to an instant."""
     limits = limits or Limits()
@@ -68,20 +100,16 @@ def detect(group: int, evidence: Evidence, until_s: float, limits: Limits | None
     bins = int((until_s - start) // BIN_S)
     if bins < 1:
         return []
-    failing = _distinct(evidence.failed_s, evidence.failed_line, start, bins)
-    usual = _usual_failures(failing, evidence.lines, limits)
     beats = np.bincount(_bin(evidence.beat_s, start, bins), minlength=bins + 1)[:bins].astype(float)
-    half_hour = beats + np.concatenate([[0.0], beats[:-1]])
-    expected = _expected(half_hour, limits)
-    many = (failing >= limits.least_lines) & (failing > usual)
-    missing = (expected >= limits.least_beats) & (half_hour <= limits.beats_share * expected)
+    failing = _distinct(evidence.failed_s, evidence.failed_line, start, bins)
+    series = Series(failing, beats, evidence.lines, limits)
     found: list[Incident] = []
     number = 0
     while number < bins:
-        raised = _raised(number, many, missing, failing, usual, half_hour, expected, limits)
+        raised = series.raised(number)
         if raised is None:
             break
-        cleared = _cleared(raised, failing, usual, half_hour, expected, limits)
+        cleared = series.cleared(raised)
         # Failures that came first belong to it: the bin before is taken in.
         onset = start + max(raised - 1, 0) * BIN_S
         end = start + (min(cleared, bins) + 1) * BIN_S

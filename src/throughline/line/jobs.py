@@ -1,27 +1,31 @@
-"""Jobs of line: questions, subscriptions, the plan of questions."""
+"""Jobs of line: evidence that waits, questions, subscriptions, the plan of questions, incidents."""
 
 from __future__ import annotations
 
-from datetime import timedelta
 from uuid import UUID
-
-from sqlalchemy import update
-from sqlalchemy.orm import Session
 
 from throughline.kernel import clock
 from throughline.kernel.db import database
 from throughline.kernel.jobs import periodic, task
-from throughline.line import feeds, service
+from throughline.line import engine, feeds, incidents, measures, planning, service
 from throughline.line.feed import jobs as feed_jobs
+from throughline.line.intake import FOLD
 from throughline.line.joint import jobs as joint_jobs
-from throughline.line.models import Line
 
 __all__ = ["feed_jobs", "joint_jobs", "look", "plan_queries", "query"]  # the former register themselves
+
+MAX_PLANNED = 600  # chunks of one run; what is left comes in the next minute
+
+
+@task(FOLD)
+def fold() -> None:
+    """Fold the evidence that waits."""
+    engine.work_off(database())
 
 
 @task("line.query", max_attempts=4)
 def query(*, borrower_id: str, line_id: str, reason: str, source: str | None = None) -> None:
-    """Ask about one line; without a source, the best one of its carrier."""
+    """Ask the carrier or a vendor about one line; without a source, whom the line's carrier offers best."""
     feeds.query(UUID(borrower_id), UUID(line_id), reason, source)
 
 
@@ -33,16 +37,23 @@ def look(*, borrower_id: str, line_id: str) -> None:
 
 @periodic("* * * * *", "line.plan_queries")
 def plan_queries(timestamp: int) -> None:
-    """Every minute: ask about the lines whose time has come; pushes and suspicion ask by themselves."""
+    """Every minute: look at the lines whose time has come and ask what is worth it; pushes and suspicion ask by
+    themselves. Chunks are committed one by one, so that a run that dies goes on where it was."""
     del timestamp
     now = clock.now()
+    for _ in range(MAX_PLANNED):
+        if database().run(lambda session: planning.run(session, now=now)) < planning.CHUNK:
+            break
 
-    def plan(session: Session) -> None:
-        for borrower_id, line_id in feeds.due_lines(session, now=now):
-            service.ask(session, borrower_id, line_id, reason="planned")
-            # The job sets the next time itself; until it runs, the line is not asked for again.
-            session.execute(
-                update(Line).where(Line.id == line_id).values(next_query_at=now + timedelta(hours=1))
-            )
 
-    database().run(plan)
+@periodic("* * * * *", "line.incidents")
+def find_incidents(timestamp: int) -> None:
+    """Every minute: count what has ended, open and close incidents; fold what a lost job has left."""
+    del timestamp
+    where = database()
+    for _ in range(incidents.MAX_BINS):
+        if not where.run(lambda session: incidents.count_bins(session, now=clock.now())):
+            break
+    where.run(lambda session: incidents.detect(session, now=clock.now()))
+    where.run(measures.observe)
+    engine.sweep(where)

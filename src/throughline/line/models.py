@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index, LargeBinary, UniqueConstraint, text
+from sqlalchemy import BigInteger, Identity, Index, LargeBinary, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from throughline.kernel.db import Base, Instant, Json
@@ -27,7 +27,13 @@ __all__ = [
     "JointGrant",
     "JointMonth",
     "Line",
+    "LineBelief",
+    "LineBin",
+    "LineClaim",
+    "LineDirty",
+    "LineIncident",
     "LineQuery",
+    "LineRate",
     "LineSignal",
     "LineSwap",
     "LineTransition",
@@ -37,13 +43,17 @@ __all__ = [
 
 
 class Line(Base):
-    """A phone subscription of a borrower and what is believed of it now."""
+    """A phone subscription of a borrower and what was last told of it.
+
+    `home_region` comes from a registered address or the number plan, never from where a phone is.
+    """
 
     __tablename__ = "line_line"
     __table_args__ = (
+        UniqueConstraint("id"),
         UniqueConstraint("contact_point_id"),
         Index("ix_line_line_number_index", "number_index"),
-        Index("ix_line_line_next_query_at", "next_query_at"),
+        Index("ix_line_line_carrier", "carrier", "home_region"),
     )
 
     borrower_id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -51,15 +61,53 @@ class Line(Base):
     contact_point_id: Mapped[UUID]
     number_index: Mapped[bytes] = mapped_column(LargeBinary)
     carrier: Mapped[str]
+    home_region: Mapped[str | None]
     registered_at: Mapped[Instant]
     state: Mapped[str]
     probability: Mapped[str]
     since: Mapped[Instant]
     alarm: Mapped[bool]
-    p: Mapped[list[Any]]
     evidence: Mapped[list[Any]]
-    believed_at: Mapped[Instant]
-    next_query_at: Mapped[Instant | None]
+
+
+class LineBelief(Base):
+    """The track of a line after all evidence so far, and as it was some days ago for what comes late.
+
+    All evidence observed up to `checkpoint_until` is in the checkpoint. The bytes are packed by `beliefs`.
+    `next_look_at` empty: the line is not watched. The row of `line_line` is what is locked.
+    """
+
+    __tablename__ = "line_belief"
+    __table_args__ = (
+        UniqueConstraint("line_id"),
+        Index("ix_line_belief_next_look_at", "next_look_at"),
+        {"postgresql_with": {"fillfactor": 70}},  # so that a new belief stays on its page
+    )
+
+    borrower_id: Mapped[UUID] = mapped_column(primary_key=True)
+    line_id: Mapped[UUID] = mapped_column(primary_key=True)
+    track: Mapped[bytes | None] = mapped_column(LargeBinary)
+    checkpoint: Mapped[bytes | None] = mapped_column(LargeBinary)
+    checkpoint_until: Mapped[Instant | None]
+    params_version: Mapped[str | None]
+    folded_at: Mapped[Instant | None]
+    suspected_at: Mapped[Instant | None]  # said that the number is probably somebody else's
+    due_at: Mapped[Instant | None]  # the next due date that lending told of
+    next_look_at: Mapped[Instant | None]
+
+
+class LineDirty(Base):
+    """New evidence of a line that is not folded yet: the oldest instant of it. Workers take rows away."""
+
+    __tablename__ = "line_dirty"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    line_id: Mapped[UUID]
+    since: Mapped[Instant]
+    pushed: Mapped[bool]
+    marked_at: Mapped[Instant]
+    failures: Mapped[int]
+    not_before: Mapped[Instant | None]
 
 
 class LineSignal(Base):
@@ -69,6 +117,7 @@ class LineSignal(Base):
     __table_args__ = (
         UniqueConstraint("line_id", "key"),
         Index("ix_line_signal_line_id", "line_id", "observed_at"),
+        Index("ix_line_signal_received_at", "received_at", postgresql_using="brin"),
     )
 
     borrower_id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -102,6 +151,72 @@ class LineTransition(Base):
     reason: Mapped[Json]
     evidence: Mapped[list[Any]]
     at: Mapped[Instant]
+
+
+class LineRate(Base):
+    """When a source may be asked next in a lane: questions are spread so that its rate is kept."""
+
+    __tablename__ = "line_rate"
+
+    source: Mapped[str] = mapped_column(primary_key=True)
+    lane: Mapped[str] = mapped_column(primary_key=True)
+    free_at: Mapped[Instant]
+
+
+class LineBin(Base):
+    """What a group of lines did in a quarter of an hour that is over. `region` is empty without one."""
+
+    __tablename__ = "line_bin"
+
+    carrier: Mapped[str] = mapped_column(primary_key=True)
+    region: Mapped[str] = mapped_column(primary_key=True)
+    begins_at: Mapped[Instant] = mapped_column(primary_key=True)
+    failing: Mapped[int]  # distinct lines
+    beats: Mapped[int]
+
+
+class LineIncident(Base):
+    """A common cause: many lines of a group failed together. `cleared_at` empty: it goes on."""
+
+    __tablename__ = "line_incident"
+    __table_args__ = (
+        Index(
+            "uq_line_incident_open",
+            "carrier",
+            "region",
+            unique=True,
+            postgresql_where=text("cleared_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    carrier: Mapped[str]
+    region: Mapped[str]
+    onset_at: Mapped[Instant]
+    raised_at: Mapped[Instant]
+    cleared_at: Mapped[Instant | None]
+    lines: Mapped[int]
+
+
+class LineClaim(Base):
+    """What a borrower says of the line, and since when evidence speaks against it. Moves no belief."""
+
+    __tablename__ = "line_claim"
+    __table_args__ = (
+        UniqueConstraint("id"),
+        Index("ix_line_claim_line_id", "line_id", "made_at"),
+    )
+
+    borrower_id: Mapped[UUID] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    line_id: Mapped[UUID]
+    state: Mapped[str]
+    from_at: Mapped[Instant]
+    to_at: Mapped[Instant | None]
+    made_at: Mapped[Instant]
+    made_by: Mapped[str]  # borrower | staff
+    contradicted_at: Mapped[Instant | None]
+    evidence: Mapped[list[Any]]
 
 
 class LineQuery(Base):

@@ -7,6 +7,7 @@ what only its own evidence can call for.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,8 @@ Mask = npt.NDArray[np.bool_]
 HOUR = 3600.0
 WINDOW_S = 30 * 24 * HOUR  # every sliding window of 30 days has its budget
 CONFIRM_AFTER_S = 1.0
+_STRANGE_FROM, _STRANGE_TO = 0.05, 0.9  # of P(reassigned): where it is worth a question of its own
+_FIRST = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,46 @@ def look_again(standing: Standing, policy: Policy) -> Floats:
     if policy.budget == 0:
         again = np.where(calm, standing.at + 24 * HOUR, standing.at + policy.settle_h * HOUR)
     return again
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A source that can be asked, as far as its choice goes."""
+
+    name: str
+    splits_stops: bool  # tells a one-way stop from a two-way one
+    recycling: bool  # tells whether the number has a new owner, and nothing else
+    price_minor: int  # of an answered question
+
+
+def pick(public: Floats, order: tuple[str, ...], offers: Sequence[Offer]) -> npt.NDArray[np.int64]:
+    """Which offer to ask about each line: the most doubt taken away for its price; -1 without any.
+
+    `public`: probabilities of the public states (lines, states), `order` their names. The doubt is the variance of
+    "can receive nothing": an answer that splits stops takes all of it away; one that does not leaves, of a line
+    that is stopped, open whether it still receives. Whether the number has a new owner is asked where that is
+    open itself, of who knows.
+    """
+    if not offers:
+        return np.full(len(public), -1, dtype=np.int64)
+    of = {name: public[:, number] for number, name in enumerate(order)}
+    both = of["suspended"] + of["pre_cancelled"]
+    stopped = both + of["out_suspended"]
+    dark = both + of["cancelled"] + of["reassigned"]
+    doubt = dark * (1 - dark)
+    share = both / np.maximum(stopped, 1e-12)
+    left = np.minimum(stopped * share * (1 - share), doubt)
+    strange = of["reassigned"]
+    open_ = (strange >= _STRANGE_FROM) & (strange < _STRANGE_TO)
+    worth = np.zeros((len(offers), len(public)))
+    for number, offer in enumerate(offers):
+        if offer.recycling:
+            worth[number] = np.where(open_, _FIRST, 0.0)
+        else:
+            told = doubt if offer.splits_stops else doubt - left
+            worth[number] = np.maximum(told, 1e-12) / max(offer.price_minor, 1)
+    best: npt.NDArray[np.int64] = worth.argmax(axis=0)
+    return np.where(worth.max(axis=0) > 0, best, -1)
 
 
 def _return_s(standing: Standing, policy: Policy) -> Floats:

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import numpy as np
-from sqlalchemy import select
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from throughline.kernel import clock, crypto
-from throughline.kernel.events import publish
 from throughline.kernel.i18n import Text
 from throughline.kernel.ids import new_id
 from throughline.kernel.jobs import defer
+from throughline.line import beliefs, engine, fold, intake
 from throughline.line import filter as line_filter
-from throughline.line import privacy
-from throughline.line.emissions import read
-from throughline.line.events import LineAlarmCleared, LineAlarmRaised, LineStateChanged
+from throughline.line.claims import LONGEST_PAST, ClaimView
+from throughline.line.claims import make as claim
+from throughline.line.claims import of_line as claims_of
 from throughline.line.feed.health import stale_carriers
-from throughline.line.filter import Belief
-from throughline.line.models import FeedSubscription, Line, LineSignal, LineTransition
+from throughline.line.history import history
+from throughline.line.models import FeedSubscription, Line, LineBelief, LineSignal, LineTransition
+from throughline.line.overview import CarrierHealth, IncidentView, Spend, carriers, incidents, spend
 from throughline.line.reasons import reason
 from throughline.line.settings import load_settings
 from throughline.line.signals import Signal
@@ -32,11 +33,30 @@ from throughline.line.state import PublicState
 from throughline.parties import service as parties
 from throughline.parties.purposes import Purpose
 
-__all__ = ["LineView", "Signal", "ingest", "lines_of", "register", "timeline"]
+__all__ = [
+    "LONGEST_PAST",
+    "CarrierHealth",
+    "ClaimView",
+    "IncidentView",
+    "LineView",
+    "Signal",
+    "Spend",
+    "carriers",
+    "claim",
+    "claims_of",
+    "falls_due",
+    "history",
+    "incidents",
+    "ingest",
+    "lines_of",
+    "register",
+    "spend",
+    "take_in",
+    "timeline",
+]
 
-# The belief is made of the newest signals of these days: long enough that what lies before has aged away.
-WINDOW = timedelta(days=120)
-MAX_SIGNALS = 2_000
+PUSH = "carrier.push"
+FEW = 50  # lines that one batch of notices folds at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +78,22 @@ class LineView:
     stale: bool = False
 
 
-def register(session: Session, borrower_id: UUID, contact_point_id: UUID, *, now: datetime) -> UUID | None:
+def register(
+    session: Session,
+    borrower_id: UUID,
+    contact_point_id: UUID,
+    *,
+    now: datetime,
+    home_region: str | None = None,
+) -> UUID | None:
     """Begin to watch the line behind a phone number; None without the consent for it.
 
-    Safe to repeat. Asks the carrier at once and subscribes to its notices.
+    Safe to repeat. Asks the carrier at once and subscribes to its notices. `home_region`: of a registered address
+    or of the number plan, where it is known; never from where a phone is.
     """
     if not parties.has_consent(session, borrower_id, Purpose.CONTINUITY):
         return None
     number = parties.contact_value(session, contact_point_id, Purpose.CONTINUITY, now=now, reader="line")
-    belief = line_filter.believe((), at=now, start=now)
     line_id = session.execute(
         insert(Line)
         .values(
@@ -75,15 +102,13 @@ def register(session: Session, borrower_id: UUID, contact_point_id: UUID, *, now
             contact_point_id=contact_point_id,
             number_index=crypto.blind_index("line.number", number),
             carrier=load_settings().carrier,
+            home_region=home_region,
             registered_at=now,
             state=PublicState.UNKNOWN,
             probability="0",
             since=now,
             alarm=False,
-            p=list(belief.p),
             evidence=[],
-            believed_at=now,
-            next_query_at=now + timedelta(hours=1),  # should the first question fail
         )
         .on_conflict_do_nothing(index_elements=["contact_point_id"])
         .returning(Line.id)
@@ -92,10 +117,17 @@ def register(session: Session, borrower_id: UUID, contact_point_id: UUID, *, now
         line = session.scalars(
             select(Line).where(Line.contact_point_id == contact_point_id).with_for_update()
         ).one()
-        if line.next_query_at is not None:
-            return line.id  # watched already
-        line.next_query_at = now + timedelta(hours=1)
         line_id = line.id
+        if session.get_one(LineBelief, (borrower_id, line_id)).next_look_at is not None:
+            return line_id  # watched already
+    # Should the first question fail, the planner asks again.
+    session.execute(
+        insert(LineBelief)
+        .values(borrower_id=borrower_id, line_id=line_id, next_look_at=now + timedelta(hours=1))
+        .on_conflict_do_update(
+            index_elements=["borrower_id", "line_id"], set_={"next_look_at": now + timedelta(hours=1)}
+        )
+    )
     ask(session, borrower_id, line_id, reason="registered")
     defer(session, "line.subscribe", {"borrower_id": str(borrower_id), "line_id": str(line_id)})
     return line_id
@@ -104,11 +136,27 @@ def register(session: Session, borrower_id: UUID, contact_point_id: UUID, *, now
 def stop_watching(session: Session, borrower_id: UUID) -> None:
     """The consent was withdrawn: no more queries, subscriptions end."""
     lines = session.scalars(
-        select(Line).where(Line.borrower_id == borrower_id).with_for_update().limit(20)
+        select(Line).where(Line.borrower_id == borrower_id).order_by(Line.id).with_for_update().limit(20)
     ).all()
     for line in lines:
-        line.next_query_at = None
+        session.execute(
+            update(LineBelief)
+            .where(LineBelief.borrower_id == borrower_id, LineBelief.line_id == line.id)
+            .values(next_look_at=None)
+        )
         defer(session, "line.unsubscribe", {"borrower_id": str(borrower_id), "line_id": str(line.id)})
+
+
+def falls_due(session: Session, borrower_id: UUID, due_at: datetime, *, now: datetime) -> None:
+    """Money of the borrower falls due: doubt about their lines weighs double before it."""
+    session.execute(
+        update(LineBelief)
+        .where(
+            LineBelief.borrower_id == borrower_id,
+            or_(LineBelief.due_at.is_(None), LineBelief.due_at < now, LineBelief.due_at > due_at),
+        )
+        .values(due_at=due_at)
+    )
 
 
 def ask(session: Session, borrower_id: UUID, line_id: UUID, *, reason: str) -> None:
@@ -122,162 +170,47 @@ def ask(session: Session, borrower_id: UUID, line_id: UUID, *, reason: str) -> N
 
 
 def ingest(session: Session, line_id: UUID, signals: Sequence[Signal], *, now: datetime) -> int:
-    """Store observations of one line and believe anew; returns how many were new.
+    """Store observations of one line and believe anew at once; returns how many said something new.
 
-    A repeat is no new evidence. A grade A notice that nobody asked for queues a confirming question.
+    A repeat is no new evidence. A carrier's notice that nobody asked for queues a confirming question.
     """
-    line = session.scalars(select(Line).where(Line.id == line_id).with_for_update()).one_or_none()
-    if line is None:
-        return 0
-    fresh = 0
-    for signal in signals:
-        reading = read(signal)
-        added = session.execute(
-            insert(LineSignal)
-            .values(
-                borrower_id=line.borrower_id,
-                id=new_id(),
-                line_id=line.id,
-                key=signal.key(),
-                source=signal.source,
-                provider=signal.provider,
-                code=signal.code,
-                attributes=dict(signal.attributes),
-                meaning=reading.meaning if reading else None,
-                grade=reading.grade if reading else None,
-                table_version=reading.table if reading else None,
-                observed_at=signal.observed_at,
-                received_at=now,
-            )
-            .on_conflict_do_nothing(index_elements=["line_id", "key"])
-            .returning(LineSignal.id)
-        ).first()
-        if added is not None:
-            fresh += 1
-    if fresh:
-        believe_now(session, line, now=now)
-        pushed = any(signal.source == "carrier.push" for signal in signals)
-        if pushed or _suspicious(line):
-            ask(session, line.borrower_id, line.id, reason="confirm")
-        if pushed:
-            # Should nobody answer, the push stands alone then.
-            ids = {"borrower_id": str(line.borrower_id), "line_id": str(line.id)}
-            defer(session, "line.look", ids, at=clock.real_now() + line_filter.CONFIRM_WAIT)
-    return fresh
+    return _take(session, [(line_id, signal) for signal in signals], now=now)
+
+
+def take_in(
+    session: Session, signals: Sequence[tuple[UUID, Signal]], *, now: datetime, at_once: bool = False
+) -> int:
+    """Store observations of many lines; returns how many lines have something new.
+
+    They are folded by a job that is queued with them, a few lines with a carrier's notice or `at_once` in this
+    transaction: a notice shall be seen within seconds, also behind a backlog.
+    """
+    if at_once and len(signals) <= intake.CHUNK:
+        return _take(session, signals, now=now)
+    since = intake.store(session, signals, now=now)
+    pushed = {line_id for line_id, signal in signals if signal.source == PUSH and line_id in since}
+    soon = {line_id: since[line_id] for line_id in sorted(pushed)[:FEW]}
+    if soon:
+        engine.believe(session, soon, pushed, now=now)
+    intake.mark(
+        session, {line_id: at for line_id, at in since.items() if line_id not in soon}, pushed, now=now
+    )
+    return len(since)
+
+
+def _take(session: Session, signals: Sequence[tuple[UUID, Signal]], *, now: datetime) -> int:
+    session.flush()
+    since = intake.store(session, signals, now=now)
+    pushed = {line_id for line_id, signal in signals if signal.source == PUSH and line_id in since}
+    if since:
+        engine.believe(session, since, pushed, now=now)
+    return len(since)
 
 
 def look(session: Session, borrower_id: UUID, line_id: UUID, *, now: datetime) -> None:
     """Believe anew although nothing was heard: what time has done to a belief."""
-    line = session.get(Line, (borrower_id, line_id), with_for_update=True)
-    if line is not None:
-        believe_now(session, line, now=now)
-
-
-def _suspicious(line: Line) -> bool:
-    """Inside the query band: worth a question, not enough for an alarm."""
-    config = load_settings()
-    chance = line_filter.cannot_receive(np.array(line.p))
-    return config.query_band_from <= chance < config.query_band_to
-
-
-def believe_now(session: Session, line: Line, *, now: datetime) -> Belief:
-    """Believe anew from the stored signals of a locked line; publish what changed."""
-    rows = session.scalars(
-        select(LineSignal)
-        .where(LineSignal.line_id == line.id, LineSignal.observed_at > now - WINDOW)
-        .order_by(LineSignal.observed_at.desc())
-        .limit(MAX_SIGNALS)
-    ).all()
-    signals = {row.key: row for row in rows}
-    belief = line_filter.believe(
-        [Signal(row.observed_at, row.source, row.provider, row.code, row.attributes) for row in rows],
-        at=max(now, max((row.observed_at for row in rows), default=now)),
-        start=min(line.registered_at, min((row.observed_at for row in rows), default=line.registered_at)),
-    )
-    evidence = [signals[key] for key in belief.evidence if key in signals]
-    source = evidence[-1].source if evidence else None
-    why = reason(belief.state, belief.probability, source)
-    ids = [str(row.id) for row in evidence]
-    old_state, old_alarm = line.state, line.alarm
-    line.state = belief.state
-    line.probability = f"{belief.probability:.4f}"
-    line.since = belief.since
-    line.alarm = belief.alarm
-    line.p = list(belief.p)
-    line.evidence = ids
-    line.believed_at = now
-    if old_state != belief.state:
-        _tell_state(session, line, old_state, why, ids, now=now)
-    elif belief.alarm and not old_alarm:
-        # The state stands, but now it is believed strongly: the evidence that others waited for.
-        _tell_state(session, line, old_state, why, ids, now=now)
-    if belief.alarm != old_alarm:
-        _tell_alarm(session, line, why, now=now)
-    _write_standing(session, line, belief, now=now)
-    return belief
-
-
-def _tell_state(
-    session: Session, line: Line, old: str, why: Text, evidence: list[str], *, now: datetime
-) -> None:
-    session.add(
-        LineTransition(
-            borrower_id=line.borrower_id,
-            line_id=line.id,
-            old=old,
-            new=line.state,
-            probability=line.probability,
-            since=line.since,
-            reason=why,
-            evidence=evidence,
-            at=now,
-        )
-    )
-    publish(
-        session,
-        LineStateChanged(
-            line.id,
-            line.borrower_id,
-            line.contact_point_id,
-            old,
-            line.state,
-            line.probability,
-            f"{line_filter.cannot_receive(np.array(line.p)):.4f}",
-            line.since,
-            why,
-            evidence,
-        ),
-        aggregate_type="line",
-        aggregate_id=line.id,
-        borrower_id=line.borrower_id,
-    )
-
-
-def _tell_alarm(session: Session, line: Line, why: Text, *, now: datetime) -> None:
-    kind = LineAlarmRaised if line.alarm else LineAlarmCleared
-    chance = line_filter.cannot_receive(np.array(line.p))
-    publish(
-        session,
-        kind(line.id, line.borrower_id, line.contact_point_id, f"{chance:.4f}", now, why),
-        aggregate_type="line",
-        aggregate_id=line.id,
-        borrower_id=line.borrower_id,
-    )
-
-
-def _write_standing(session: Session, line: Line, belief: Belief, *, now: datetime) -> None:
-    """What messaging needs to know stands on the contact point: suspended since, and whose number it is."""
-    point = parties.contact_point(session, line.contact_point_id)
-    stands = privacy.standing(
-        line_filter.public(np.array(belief.p)),
-        belief.since,
-        carrier=line.carrier,
-        before=point.suspended_at,
-        now=now,
-    )
-    parties.set_line_standing(session, line.contact_point_id, stands.suspended_at, stands.reassigned, now=now)
-    if stands.freeze is not None:
-        parties.freeze_contact_point(session, line.contact_point_id, stands.freeze, now=now)
+    del borrower_id
+    engine.look(session, [line_id], now=now)
 
 
 # --- reading ---------------------------------------------------------------------------------------
@@ -293,7 +226,7 @@ def lines_of(session: Session, borrower_id: UUID) -> list[LineView]:
 
 
 def view(session: Session, row: Line, *, stale: bool = False) -> LineView:
-    """A line as others see it."""
+    """A line as others see it: the state that was told, with what time has left of its probability."""
     source = None
     if row.evidence:
         source = session.execute(
@@ -301,16 +234,22 @@ def view(session: Session, row: Line, *, stale: bool = False) -> LineView:
                 LineSignal.borrower_id == row.borrower_id, LineSignal.id == UUID(row.evidence[-1])
             )
         ).scalar_one_or_none()
+    probability = row.probability
+    batch = beliefs.peek(session, [row.id])
+    if batch.lines and not batch.stale:
+        at_s = np.maximum(batch.tracks.rows[:, fold.AT], clock.now().timestamp())
+        public = line_filter.public(batch.tracks.shown(at_s, batch.by, batch.spans).p[0])
+        probability = f"{public.get(PublicState(row.state), 0.0):.4f}"
     return LineView(
         row.id,
         row.borrower_id,
         row.contact_point_id,
         row.carrier,
         row.state,
-        row.probability,
+        probability,
         row.since,
         row.alarm,
-        reason(PublicState(row.state), float(row.probability), source),
+        reason(PublicState(row.state), float(probability), source),
         stale,
     )
 
@@ -318,6 +257,55 @@ def view(session: Session, row: Line, *, stale: bool = False) -> LineView:
 def line_of_contact_point(session: Session, contact_point_id: UUID) -> UUID | None:
     """The watched line of a phone number's contact point, if there is one."""
     return session.scalars(select(Line.id).where(Line.contact_point_id == contact_point_id)).one_or_none()
+
+
+def lines_of_contact_points(session: Session, points: Collection[UUID]) -> dict[UUID, list[UUID]]:
+    """The watched lines behind phone numbers' contact points."""
+    rows = session.execute(
+        select(Line.contact_point_id, Line.id).where(Line.contact_point_id.in_(sorted(points)))
+    )
+    return _gathered((row[0], row[1]) for row in rows)
+
+
+def lines_of_borrowers(session: Session, borrowers: Collection[UUID]) -> dict[UUID, list[UUID]]:
+    """The watched lines of borrowers, a handful each."""
+    rows = session.execute(select(Line.borrower_id, Line.id).where(Line.borrower_id.in_(sorted(borrowers))))
+    return _gathered((row[0], row[1]) for row in rows)
+
+
+def lines_of_numbers(session: Session, numbers: Collection[str]) -> dict[str, UUID]:
+    """The newest watched line of each phone number in E.164."""
+    indices = {crypto.blind_index("line.number", number): number for number in numbers}
+    rows = session.execute(
+        select(Line.number_index, Line.id).where(Line.number_index.in_(sorted(indices))).order_by(Line.id)
+    )
+    return {indices[index]: line_id for index, line_id in rows}
+
+
+def lines_that_are(session: Session, line_ids: Collection[UUID]) -> set[UUID]:
+    """Those of the ids that name a line."""
+    return set(session.scalars(select(Line.id).where(Line.id.in_(sorted(line_ids)))))
+
+
+def received_lately(session: Session, line_ids: Collection[UUID], source: str, *, now: datetime) -> int:
+    """How many signals of a source came in for some lines in the last 24 hours."""
+    return session.execute(
+        select(func.count())
+        .select_from(LineSignal)
+        .where(
+            LineSignal.line_id.in_(sorted(line_ids)),
+            LineSignal.observed_at > now - LONGEST_PAST,
+            LineSignal.received_at > now - timedelta(days=1),
+            LineSignal.source == source,
+        )
+    ).scalar_one()
+
+
+def _gathered(rows: Iterable[tuple[UUID, UUID]]) -> dict[UUID, list[UUID]]:
+    found: dict[UUID, list[UUID]] = {}
+    for key, line_id in rows:
+        found.setdefault(key, []).append(line_id)
+    return found
 
 
 def find_by_number(session: Session, number: str) -> Line | None:

@@ -121,6 +121,12 @@ class LineSettings(PackageSettings):
     )
     poll_hours: Annotated[int, Field(ge=1, le=720)] = 72
     queries_per_30_days: Annotated[int, Field(ge=1, le=1000)] = 40
+    planned_queries_per_30_days: Annotated[int, Field(ge=0, le=1000)] = Field(
+        11, description="Questions of one line that the planner spends; confirmations may go beyond"
+    )
+    query_spend_minor_per_30_days: Annotated[int, Field(ge=0)] = Field(
+        200, description="Most that the planner's questions of one line may cost, minor units"
+    )
     query_band_from: Annotated[float, Field(gt=0, lt=1)] = 0.15
     query_band_to: Annotated[float, Field(gt=0, lt=1)] = 0.9
     params_file: Path | None = Field(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from throughline.kernel import crypto
@@ -140,6 +143,61 @@ def set_line_standing(
     if row.standing_at is not None and row.standing_at > now:
         return
     row.suspended_at, row.reassigned_probability, row.standing_at = suspended_at, reassigned_probability, now
+
+
+@dataclass(frozen=True, slots=True)
+class LineStanding:
+    """What `line` knows about a number, as `set_line_standing` takes it."""
+
+    contact_point_id: UUID
+    suspended_at: datetime | None
+    reassigned_probability: Decimal
+
+
+def suspended_since(session: Session, contact_point_ids: Sequence[UUID]) -> dict[UUID, datetime]:
+    """Since when these numbers are off by what `line` wrote, those that are."""
+    if not contact_point_ids:
+        return {}
+    rows = session.execute(
+        select(ContactPointRow.id, ContactPointRow.suspended_at).where(
+            ContactPointRow.id.in_(contact_point_ids), ContactPointRow.suspended_at.is_not(None)
+        )
+    )
+    return {id_: since for id_, since in rows if since is not None}
+
+
+def set_line_standings(session: Session, standings: Sequence[LineStanding], *, now: datetime) -> None:
+    """As `set_line_standing`, for many numbers at once. Written is only what says something else: since when, or
+    a probability that moved by 0.01 or over 0.2, from which messages stop."""
+    if not standings:
+        return
+    if not all(0 <= one.reassigned_probability <= 1 for one in standings):
+        raise ValueError("a probability is between 0 and 1")
+    rows = [
+        {
+            "id": str(one.contact_point_id),
+            "off": one.suspended_at.isoformat() if one.suspended_at else None,
+            "p": str(one.reassigned_probability),
+        }
+        for one in standings
+    ]
+    session.execute(_STANDINGS, {"rows": json.dumps(rows), "now": now})
+
+
+# Locked in one order, so that two batches do not wait for each other.
+_STANDINGS = text(
+    """
+    WITH said AS MATERIALIZED (
+      SELECT c.borrower_id, c.id, r.off, r.p FROM party_contact_point c
+      JOIN jsonb_to_recordset(CAST(:rows AS jsonb)) AS r(id uuid, off timestamptz, p numeric) ON r.id = c.id
+      WHERE (c.suspended_at IS DISTINCT FROM r.off OR abs(c.reassigned_probability - r.p) >= 0.01
+             OR (c.reassigned_probability > 0.2) <> (r.p > 0.2))
+        AND (c.standing_at IS NULL OR c.standing_at <= :now)
+      ORDER BY c.id FOR UPDATE OF c)
+    UPDATE party_contact_point c SET suspended_at = s.off, reassigned_probability = s.p, standing_at = :now
+    FROM said s WHERE c.borrower_id = s.borrower_id AND c.id = s.id
+    """
+)
 
 
 def freeze_contact_point(session: Session, contact_point_id: UUID, reason: str, *, now: datetime) -> None:

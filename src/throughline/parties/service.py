@@ -1,6 +1,7 @@
 """The verbs of parties, for the packages above. Each runs in the caller's transaction and locks the person first."""
 
 from throughline.parties.addresses import (
+    LineStanding,
     TooManyContactPoints,
     UnknownContactPoint,
     add_contact_point,
@@ -9,6 +10,8 @@ from throughline.parties.addresses import (
     contact_value,
     freeze_contact_point,
     set_line_standing,
+    set_line_standings,
+    suspended_since,
     verify_contact_point,
 )
 from throughline.parties.consents import (
@@ -44,6 +47,7 @@ __all__ = [
     "CheckedPerson",
     "ConsentMissing",
     "InvalidPersonalData",
+    "LineStanding",
     "PastConsent",
     "PastPerson",
     "TooManyContactPoints",
@@ -69,6 +73,8 @@ __all__ = [
     "profile",
     "register_person",
     "set_line_standing",
+    "set_line_standings",
+    "suspended_since",
     "verify_contact_point",
     "withdraw_consent",
 ]

@@ -118,6 +118,7 @@ class ControlDesk:
             "data": facts.data,
             "flags": facts.flags,
             "connectivity": books.connectivity(phone, facts),
+            "outage": books.in_outage(phone),
             "forwardings": list(facts.forwardings),
             "used_mib": facts.used_mib,
             "plan_mib": facts.plan_mib,

@@ -69,6 +69,9 @@ class Feeds:
     status: bool = True
     vendor: bool = False
     unanswered: float = 0.02
+    # How long a vendor's wrong or missing answer goes on in the mean. A carrier that is slow for three seconds
+    # gives UNKNOWN, the state of a phone lags by up to two hours, caches by some more.
+    wrong_h: float = 4
 
 
 @dataclass(slots=True)
@@ -425,9 +428,7 @@ class _Life:
                     begins, ends, "camara.subscription-status", self.history.carrier, *_status(state)
                 )
             if self.feeds.vendor:
-                self._pieces(
-                    begins, ends, "vendor.aliyun", "aliyun", self._vendor(state, off), {"check": "status"}
-                )
+                self._vendor(begins, ends, state, off)
 
     def _pieces(
         self, begins: float, ends: float, source: str, provider: str, code: str | None, said: Row
@@ -449,16 +450,20 @@ class _Life:
                 )
             begins = until
 
-    def _vendor(self, state: str, off: bool) -> str:
-        if self.chance.random() < 0.03:
-            return "UNKNOWN"
-        if state in {"out_suspended", "suspended", "pre_cancelled"}:
-            return "SHUTDOWN" if self.chance.random() < 0.95 else "POWER_OFF"
-        if state == "cancelled":
-            return "NOT_EXIST"
-        if off:
-            return str(self.chance.choice(["POWER_OFF", "SUSPECTED_POWER_OFF", "NORMAL"], p=[0.5, 0.2, 0.3]))
-        return "NORMAL" if self.chance.random() < 0.998 else "SHUTDOWN"
+    def _vendor(self, begins: float, ends: float, state: str, off: bool) -> None:
+        """What a vendor answers in a span: what is so, and in between spells of something else."""
+        true, wrong = _vendor_codes(state, off)
+        share = sum(wrong.values())
+        while begins < ends:
+            # Times between spells and in them, so that the share of time in them comes out.
+            until = min(
+                ends, begins + self.chance.exponential(self.feeds.wrong_h * (1 - share) / share) * HOUR
+            )
+            self._pieces(begins, until, "vendor.aliyun", "aliyun", true, {"check": "status"})
+            begins = min(ends, until + self.chance.exponential(self.feeds.wrong_h) * HOUR)
+            code = str(self.chance.choice(list(wrong), p=[one / share for one in wrong.values()]))
+            if until < begins:
+                self._pieces(until, begins, "vendor.aliyun", "aliyun", code, {"check": "status"})
 
     def _times(self, a_month: float, first: int, last: int) -> Iterator[float]:
         """Random instants in working hours of the zone."""
@@ -476,6 +481,17 @@ def _flags(state: str) -> Row:
     inbound = "active" if state in {"active", "out_suspended", "reassigned"} else "suspended"
     outbound = "active" if state in {"active", "reassigned"} else "suspended"
     return {"voiceSmsIn": inbound, "voiceSmsOut": outbound, "dataService": outbound}
+
+
+def _vendor_codes(state: str, off: bool) -> tuple[str, dict[str, float]]:
+    """What a vendor answers for a state, and what else for which share of the time."""
+    if state in {"out_suspended", "suspended", "pre_cancelled"}:
+        return "SHUTDOWN", {"UNKNOWN": 0.03, "POWER_OFF": 0.05}
+    if state == "cancelled":
+        return "NOT_EXIST", {"UNKNOWN": 0.03}
+    if off:
+        return "POWER_OFF", {"UNKNOWN": 0.03, "SUSPECTED_POWER_OFF": 0.2, "NORMAL": 0.3}
+    return "NORMAL", {"UNKNOWN": 0.03, "SHUTDOWN": 0.002}
 
 
 def _status(state: str) -> tuple[str | None, Row]:

@@ -21,7 +21,6 @@ from throughline.line.joint.states import OPEN
 from throughline.parties.purposes import CONSENT_TEXT_VERSION, CONSENT_TEXTS, Purpose
 from throughline.web import forms
 from throughline.web.borrower.common import Borrower, PageRoute, show
-from throughline.web.borrower.home import LINE_STATES
 from throughline.web.forms import Form
 
 router = APIRouter(route_class=PageRoute)
@@ -29,8 +28,8 @@ PAGE = 10
 
 STATES = {
     "requested": N_("being ordered"),
-    "granted": N_("running"),
-    "refused": N_("refused"),
+    "granted": N_("in use"),
+    "refused": N_("not granted"),
     "ended": N_("ended"),
     "unknown": N_("outcome not known"),
 }
@@ -126,7 +125,6 @@ def _page(
         problem=problem,
         errors={},
         lines=line.lines_of(session, borrower_id),
-        line_states=LINE_STATES,
         offers=[one for one in offered if one.verdict.offerable],
         others=[(one, orders.refusal_texts(one.verdict)) for one in offered if not one.verdict.offerable],
         grants=rows[:PAGE],

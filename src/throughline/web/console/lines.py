@@ -14,6 +14,7 @@ from throughline.kernel import clock
 from throughline.kernel.http import PageParams, Reading, locale_of, paged
 from throughline.line import reading
 from throughline.line import service as line
+from throughline.line.feed import health as feed_health
 from throughline.line.state import CANNOT_RECEIVE, PublicState
 from throughline.parties import service as parties
 from throughline.web.console import belief_chart
@@ -27,6 +28,7 @@ SPANS = {"day": timedelta(days=1), "week": timedelta(days=7), "month": timedelta
 POINTS = 160
 SPEND_DAYS = 14
 QUESTIONS = 20
+INCIDENTS = 20
 
 
 @router.get("/console/lines")
@@ -65,7 +67,7 @@ def line_page(
     since = until - SPANS[span]
     view = reading.line(session, line_id)
     entries = line.timeline(session, line_id, since=since, until=until + timedelta(days=1))
-    history = reading.history(session, line_id, since=since, until=until, points=POINTS)
+    history = line.history(session, line_id, since, until, POINTS)
     return show(
         request,
         "line.html",
@@ -73,10 +75,11 @@ def line_page(
         number=_number(session, view.contact_point_id),
         names=masked_names(session, {view.borrower_id}),
         chart=belief_chart.draw(
-            [(at, {str(state): p for state, p in chances.items()}) for at, chances in history.points],
+            [(at, {str(state): p for state, p in chances.items()}) for at, chances in history],
             _marks(entries, locale_of(request)),
         ),
-        now=history.points[-1][1] if history.points else {},
+        now=history[-1][1] if history else {},
+        claims=line.claims_of(session, line_id),
         entries=list(reversed(entries)),
         queries=reading.queries(session, line_id, limit=QUESTIONS),
         subscriptions=line.subscriptions(session, line_id),
@@ -88,13 +91,15 @@ def line_page(
 @router.get("/console/carriers")
 def carrier_page(request: Request, session: Reading) -> HTMLResponse:
     """How the carriers' lines and feeds do, and the questions of the last days."""
-    since = clock.now() - timedelta(days=SPEND_DAYS)
+    now = clock.now()
     return show(
         request,
         "carriers.html",
-        carriers=reading.carriers(session),
+        carriers=line.carriers(session, now=now),
         dark=sorted(state.value for state in CANNOT_RECEIVE),
-        spend=reading.spend(session, since=since),
+        spend=line.spend(session, since=now - timedelta(days=SPEND_DAYS), until=now),
+        incidents=line.incidents(session, limit=INCIDENTS),
+        feeds=feed_health.feeds(session),
         days=SPEND_DAYS,
     )
 

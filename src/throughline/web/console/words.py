@@ -99,7 +99,7 @@ DETAIL = {
     "amount_minor": N_("Amount in minor units"),
     "order": N_("Payment"),
     "grant": N_("Grant"),
-    "offer": N_("Offer"),
+    "offer": N_("Plan"),
 }
 
 ACCOUNT = {
@@ -141,8 +141,8 @@ JOINT = {
     "bridging_credit": N_("bridging credit"),
     "plan_discount": N_("plan discount"),
     "requested": N_("being ordered"),
-    "granted": N_("running"),
-    "refused": N_("refused"),
+    "granted": N_("in use"),
+    "refused": N_("not granted"),
     "ended": N_("ended"),
     "unknown": N_("outcome not known"),
     "lender": N_("the lender"),
@@ -206,9 +206,16 @@ OUTCOME = {
     "unknown": N_("they do not know"),
     "refused": N_("refused"),
     "error": N_("failed"),
+    "open": N_("not answered yet"),
 }
 
-FEED = {"wanted": N_("asked for"), "active": N_("active"), "ended": N_("ended")}
+FEED = {
+    "wanted": N_("asked for"),
+    "active": N_("active"),
+    "ended": N_("ended"),
+    "fresh": N_("heard"),
+    "stale": N_("not heard any more"),
+}
 
 SPAN = {"day": N_("a day"), "week": N_("a week"), "month": N_("30 days")}
 

@@ -18,7 +18,7 @@ from throughline.line.adapters.reading import Malformed
 
 BASE = "/sponsored-data/vwip"
 SCOPES = ("sponsored-data",)  # assumed: the file names none
-TOKEN_HEADER = "accessToken"  # noqa: S105 - the name of a header
+TOKEN_HEADER = "accessToken"  # noqa: S105  # nosec B105 - the name of a header
 MAX_SESSIONS = 1_000
 MB = (1, 1_000)
 MINUTES = (1, 1_440)
