@@ -16,12 +16,14 @@ from support.callers import Browse, browsing
 from throughline.continuity import api, joint, joint_report
 from throughline.kernel import clock, http
 from throughline.kernel.db import Database
+from throughline.kernel.events import StoredEvent
 from throughline.kernel.ids import new_id
 from throughline.lab.joint.keys import ensure_keys
 from throughline.lending import service as lending
 from throughline.line.joint import orders
+from throughline.line.joint.handlers import on_data_running_out
 from throughline.line.joint.models import JointGrant
-from throughline.line.models import LineTransition
+from throughline.line.models import Line, LineTransition
 from throughline.parties import service as parties
 from throughline.parties.purposes import Purpose
 
@@ -116,6 +118,25 @@ def test_what_the_loans_say_counts(browse: Browse, database: Database) -> None:
     by_id = {one["offer_id"]: one for one in offers}
     assert by_id[BRIDGE]["available"]
     assert [one["code"] for one in by_id[DATA]["refusals"]] == ["stopped_both_ways"]
+
+
+def test_an_early_warning_shows_the_offer_before_the_line_is_lost(browse: Browse, database: Database) -> None:
+    found, line = _owing(database, "active")
+    client = browse(http.Caller("borrower", found.id))
+
+    def available() -> set[str]:
+        return {one["offer_id"] for one in client.get(f"{ME}/joint-offers").json() if one["available"]}
+
+    assert available() == set()
+    warning = StoredEvent(
+        new_id(), "line.data_running_out.v1", "line", line.line_id, 1, found.id,
+        {"line_id": str(line.line_id), "used_up": False, "at": clock.now().isoformat()}, clock.now(),
+    )  # fmt: skip
+    with database.transaction() as session:
+        on_data_running_out(session, warning)
+        row = session.get_one(Line, (found.id, line.line_id))
+        row.state, row.probability = "active", "0.9900"
+    assert available() == {DATA}
 
 
 def test_staff_read_and_ask_again(browse: Browse, database: Database) -> None:

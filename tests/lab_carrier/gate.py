@@ -157,7 +157,12 @@ def _count(tally: Tally, event: EngineEvent) -> None:
             continue
         case = node.value
         tally.requests += 1
-        if case.meta is not None and case.meta.generation.mode == GenerationMode.POSITIVE:
+        # A stateful run asks again for what it has deleted: that 404 is right, and no measure of the share.
+        if (
+            case.meta is not None
+            and case.meta.generation.mode == GenerationMode.POSITIVE
+            and case.meta.phase.name != TestPhase.STATEFUL
+        ):
             tally.valid[case.operation.label] += 1
             tally.taken[case.operation.label] += 200 <= interaction.response.status_code < 300
     for case_id, checks in recorder.checks.items():

@@ -301,6 +301,26 @@ def test_scopes_purposes_and_assertions(client: Client, phone: str) -> None:
     assert found["token_endpoint"] == f"{client.url}/oauth2/token"
 
 
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"[]",
+        b"nonsense",
+        b'"text"',
+        b'{"phoneNumber": NaN}',
+        b'{"phoneNumber": "+8613800138000\\n"}',
+        b'{"phoneNumber": "+8613800138000", "x": "\\ud800"}',
+        b"[" * 100_000,
+        b'{"phoneNumber": "' + b"1" * 300_000 + b'"}',
+        b"\xff\xfe",
+    ],
+)
+def test_hostile_bodies_are_refused(client: Client, raw: bytes) -> None:
+    headers = {"Authorization": f"Bearer {client.token(STATUS_SCOPE)}", "Content-Type": "application/json"}
+    assert _code(client.http.post(STATUS, content=raw, headers=headers)) == (400, "INVALID_ARGUMENT")
+
+
 def test_the_correlator_is_echoed_if_it_is_one(client: Client, phone: str) -> None:
     token, body = client.token(STATUS_SCOPE), {"phoneNumber": phone}
     good = client.post(STATUS, token, body, **{"x-correlator": "b4333c46-49c0-4f62"})

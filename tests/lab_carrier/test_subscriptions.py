@@ -204,6 +204,13 @@ def test_a_carrier_may_pause_end_and_start_later(client: Client, sink: Sink, pho
     assert client.http.put(control, json={"end": "NETWORK_TERMINATED"}).status_code == 404
 
 
+def test_a_number_beyond_all_events_is_taken(client: Client, sink: Sink, phone: str) -> None:
+    config = {"subscriptionMaxEvents": 10**40}
+    body = _body(REACH, "reachability-data", phone, sink.url, config=config)
+    made = _create(client, REACH, "reachability-data", body)
+    assert made.json()["config"]["subscriptionMaxEvents"] == 10**40
+
+
 def test_refusals_of_a_subscription(client: Client, sink: Sink, phone: str) -> None:
     kind = "reachability-data"
     good = _body(REACH, kind, phone, sink.url)

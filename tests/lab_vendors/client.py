@@ -84,4 +84,6 @@ class Baidu:
         return self.http.post(path, json=body, headers=headers)
 
     def ask(self, check: str, mobile: str, **more: str) -> Any:
-        return self.call(f"/v1/pnvs/{check}", {"mobile": mobile, **more}).json()["result"]["status"]
+        name = {"status": "phone-status", "second_hand": "second-hand"}.get(check, check)
+        body = {"appkey": "app", "phone": mobile, **more}
+        return self.call(f"/haoma-cloud/openapi/{name}/1.0", body).json()["result"]["state"]

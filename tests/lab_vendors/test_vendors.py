@@ -218,12 +218,20 @@ def test_bad_requests_of_aliyun(aliyun: Aliyun, mobile: str) -> None:
 
 
 def test_bad_requests_of_baidu(baidu: Baidu, mobile: str) -> None:
-    body = {"mobile": mobile}
-    wrong = baidu.call("/v1/pnvs/status", body, secret="wrong")
+    body = {"appkey": "app", "phone": mobile}
+    wrong = baidu.call("/haoma-cloud/openapi/phone-status/1.0", body, secret="wrong")
     assert (wrong.status_code, wrong.json()["code"]) == (403, "SignatureDoesNotMatch")
-    assert baidu.http.post("/v1/pnvs/status", json=body).json()["code"] == "AccessDenied"
-    assert baidu.call("/v1/pnvs/status", {"mobile": "1"}).json()["code"] == "InvalidParameter"
-    assert baidu.call("/v1/pnvs/second_hand", body | {"date": "soon"}).json()["code"] == "InvalidParameter"
+    assert (
+        baidu.http.post("/haoma-cloud/openapi/phone-status/1.0", json=body).json()["code"] == "AccessDenied"
+    )
+    assert (
+        baidu.call("/haoma-cloud/openapi/phone-status/1.0", {"appkey": "app", "phone": "1"}).json()["code"]
+        == "InvalidParameter"
+    )
+    assert (
+        baidu.call("/haoma-cloud/openapi/second-hand/1.0", body | {"date": "soon"}).json()["code"]
+        == "InvalidParameter"
+    )
 
 
 def test_faults(vendors: Simulator, aliyun: Aliyun, baidu: Baidu, mobile: str) -> None:
@@ -249,9 +257,15 @@ def test_faults(vendors: Simulator, aliyun: Aliyun, baidu: Baidu, mobile: str) -
         with pytest.raises(httpx.TransportError):
             aliyun.status(mobile) if name.startswith("aliyun") else baidu.ask("status", mobile)
     _fault(vendors, "baidu_throttle")
-    assert baidu.call("/v1/pnvs/status", {"mobile": mobile}).status_code == 429
+    assert (
+        baidu.call("/haoma-cloud/openapi/phone-status/1.0", {"appkey": "app", "phone": mobile}).status_code
+        == 429
+    )
     _fault(vendors, "baidu_500")
-    assert baidu.call("/v1/pnvs/status", {"mobile": mobile}).status_code == 500
+    assert (
+        baidu.call("/haoma-cloud/openapi/phone-status/1.0", {"appkey": "app", "phone": mobile}).status_code
+        == 500
+    )
     _fault(vendors, "baidu_new_status")
     assert baidu.ask("status", mobile) == "17"
 
@@ -262,6 +276,11 @@ def test_no_carrier_is_no_answer(tmp_path_factory: pytest.TempPathFactory, mobil
     try:
         alone.start()
         assert Aliyun(alone).status(mobile)["Data"] == {"Status": "UNKNOWN", "Carrier": "UNKNOW"}
-        assert Baidu(alone).call("/v1/pnvs/status", {"mobile": mobile}).json()["code"] == "NoRecord"
+        assert (
+            Baidu(alone)
+            .call("/haoma-cloud/openapi/phone-status/1.0", {"appkey": "app", "phone": mobile})
+            .json()["code"]
+            == "NoRecord"
+        )
     finally:
         alone.stop()

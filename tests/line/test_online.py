@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import random
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import pairwise
 from uuid import UUID, uuid4
 
 import pytest
@@ -98,7 +98,7 @@ def test_a_sources_rate_spreads_the_questions(session: Session, monkeypatch: pyt
     )
     monkeypatch.setattr(feeds, "capabilities", lambda: {"slow.source": slow})
     first = planning.reserve(session, "slow.source", planning.PLANNED, 3)
-    gaps = [(b - a).total_seconds() for a, b in itertools.pairwise(first)]
+    gaps = [(b - a).total_seconds() for a, b in pairwise(first)]
     assert gaps == pytest.approx([1 / 0.6] * 2, abs=1e-5)
     many = planning.reserve(session, "slow.source", planning.PLANNED, 10_000)
     assert len(many) <= 0.6 * planning.FARTHEST.total_seconds()

@@ -68,7 +68,7 @@ def hook_url(environment: dict[str, str]) -> Iterator[str]:
         [sys.executable, str(TESTS / "line" / "hook_server.py"), url.rsplit(":", 1)[1]], environment
     )
     server.start()
-    wait_for(lambda: answers(url))
+    wait_for(lambda: answers(url), within_s=60)
     yield f"{url}/hooks/line/sponsored-data"
     server.kill()
 

@@ -77,6 +77,8 @@ def work_off(database: Database) -> int:
             done += _one_by_one(database, limit)
             continue
         if not folded:
+            # What is left belongs to lines that others work on, and may have come after they looked.
+            database.run(lambda session: intake.come_again(session, now=clock.now()))
             return done
         done += folded
     return done

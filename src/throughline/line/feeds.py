@@ -33,7 +33,7 @@ __all__ = ["capabilities", "query", "settle_lost", "stale_carriers"]
 log = get_logger(__name__)
 
 BUDGET_WINDOW = timedelta(days=30)
-PREPARED_S = 5  # a consent that was read longer ago is not good for a call any more
+PREPARED_S = 15  # with total_s of 40 at most, the last repeat leaves within 60 s of a withdrawal
 LOST_AFTER = timedelta(minutes=5)
 
 

@@ -16,6 +16,7 @@ import rfc8785
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from throughline.kernel import clock
 from throughline.kernel.ids import new_id
 from throughline.kernel.jobs import defer
 from throughline.line import measures
@@ -63,7 +64,7 @@ def mark(session: Session, since: dict[UUID, datetime], pushed: set[UUID], *, no
 
 
 def claim(session: Session, *, now: datetime, limit: int = CHUNK) -> tuple[dict[UUID, datetime], set[UUID]]:
-    """Take away the oldest marks that nobody else has taken: the oldest instant by line, and the pushed lines."""
+    """Lock the lines of the oldest marks and take their marks: the oldest instant by line, and the pushed lines."""
     since: dict[UUID, datetime] = {}
     pushed: set[UUID] = set()
     for line_id, at, push in session.execute(_CLAIM, {"now": now, "limit": limit}):
@@ -76,6 +77,12 @@ def claim(session: Session, *, now: datetime, limit: int = CHUNK) -> tuple[dict[
 def waiting(session: Session, *, now: datetime, limit: int) -> list[UUID]:
     """Lines with marks that may be taken, oldest first."""
     return list(session.execute(_WAITING, {"now": now, "limit": limit}).scalars())
+
+
+def come_again(session: Session, *, now: datetime) -> None:
+    """Marks of lines that others worked on are folded in a second."""
+    if session.execute(_LEFT, {"now": now}).first() is not None:
+        defer(session, FOLD, {}, priority=5, at=clock.real_now() + timedelta(seconds=1))
 
 
 def overdue(session: Session, *, now: datetime) -> bool:
@@ -121,12 +128,16 @@ _MARK = text(
     FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r(line_id uuid, since timestamptz, pushed boolean)
     """
 )
+# Lines that somebody works on are passed over, so that two jobs never wait for each other; of the others all
+# marks go at once, so that a line is folded once however often it was marked.
 _CLAIM = text(
     """
-    DELETE FROM line_dirty WHERE id IN (
-      SELECT id FROM line_dirty WHERE not_before IS NULL OR not_before <= :now
-      ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED)
-    RETURNING line_id, since, pushed
+    WITH oldest AS MATERIALIZED (
+      SELECT DISTINCT line_id FROM (SELECT line_id FROM line_dirty WHERE not_before IS NULL OR not_before <= :now
+        ORDER BY id LIMIT :limit) AS waiting),
+    mine AS MATERIALIZED (
+      SELECT l.id FROM line_line l JOIN oldest o ON o.line_id = l.id ORDER BY l.id FOR UPDATE OF l SKIP LOCKED)
+    DELETE FROM line_dirty d USING mine WHERE d.line_id = mine.id RETURNING d.line_id, d.since, d.pushed
     """
 )
 _WAITING = text(
@@ -136,6 +147,7 @@ _WAITING = text(
 _OVERDUE = text(
     "SELECT 1 FROM line_dirty WHERE marked_at < :before AND (not_before IS NULL OR not_before <= :now) LIMIT 1"
 )
+_LEFT = text("SELECT 1 FROM line_dirty WHERE not_before IS NULL OR not_before <= :now LIMIT 1")
 _CLAIM_OF = text(
     """
     DELETE FROM line_dirty WHERE id IN (SELECT id FROM line_dirty WHERE line_id = :line_id FOR UPDATE SKIP LOCKED)

@@ -100,6 +100,7 @@ class LineDirty(Base):
     """New evidence of a line that is not folded yet: the oldest instant of it. Workers take rows away."""
 
     __tablename__ = "line_dirty"
+    __table_args__ = (Index("ix_line_dirty_line_id", "line_id"),)
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     line_id: Mapped[UUID]

@@ -119,7 +119,6 @@ class LineSettings(PackageSettings):
     sink_url: AnyHttpUrl | None = Field(
         None, description="Where the carrier posts its events; default: our base address"
     )
-    poll_hours: Annotated[int, Field(ge=1, le=720)] = 72
     queries_per_30_days: Annotated[int, Field(ge=1, le=1000)] = 40
     planned_queries_per_30_days: Annotated[int, Field(ge=0, le=1000)] = Field(
         11, description="Questions of one line that the planner spends; confirmations may go beyond"

@@ -39,7 +39,7 @@ CREATE TABLE IF NOT EXISTS sms (
   id INTEGER PRIMARY KEY, phone TEXT NOT NULL, text TEXT NOT NULL, at TEXT NOT NULL, state TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS subscription (
   id TEXT PRIMARY KEY, api TEXT NOT NULL, phone TEXT NOT NULL, three_legged INTEGER NOT NULL, type TEXT NOT NULL,
-  sink TEXT NOT NULL, token TEXT, token_expires_at TEXT, starts_at TEXT, expires_at TEXT, max_events INTEGER,
+  sink TEXT NOT NULL, token TEXT, token_expires_at TEXT, starts_at TEXT, expires_at TEXT, max_events INTEGER NOT NULL,
   sent INTEGER NOT NULL, status TEXT NOT NULL, config TEXT NOT NULL, settings TEXT, ready_at TEXT);
 CREATE INDEX IF NOT EXISTS subscription_phone ON subscription (phone, status);
 CREATE TABLE IF NOT EXISTS event (

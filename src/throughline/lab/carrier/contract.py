@@ -1,6 +1,7 @@
 """The official YAML files: validators of what comes in and goes out, and the scopes of each operation.
 
-OpenAPI 3.0 is not JSON Schema: `nullable` and `discriminator` are translated here, formats are checked.
+OpenAPI 3.0 is not JSON Schema: `nullable` and `discriminator` are translated here, its patterns are ECMAScript's, and
+formats are checked.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ _JsonLoader.yaml_implicit_resolvers = {
 def document(name: str) -> dict[str, Any]:
     """One of the files as it is."""
     text = files("throughline.lab.carrier").joinpath(f"specs/{name}.yaml").read_text(encoding="utf-8")
-    loaded: dict[str, Any] = yaml.load(text, Loader=_JsonLoader)  # noqa: S506  # nosec B506 - a SafeLoader
+    loaded: dict[str, Any] = _JsonLoader(text).get_single_data()
     return loaded
 
 
@@ -187,7 +188,7 @@ def check_value(name: str, schema: Mapping[str, Any], value: Any) -> None:
     if reference:
         check(name, reference.rsplit("/", 1)[1], value)
         return
-    _raise_first(Draft202012Validator(dict(schema), format_checker=formats), value)
+    _raise_first(Draft202012Validator(_as_json_schema(schema), format_checker=formats), value)
 
 
 def _answer(name: str, method: str, path: str, status: int) -> dict[str, Any] | None:
@@ -214,7 +215,7 @@ def _raise_first(validator: Draft202012Validator, value: Any) -> None:
 
 @lru_cache(maxsize=len(FILES))
 def _registry(name: str) -> Registry[Any]:
-    translated = _nullable(copy.deepcopy(document(name)))
+    translated = _as_json_schema(copy.deepcopy(document(name)))
     _discriminators(translated["components"]["schemas"])
     resource = Resource.from_contents(translated, default_specification=DRAFT202012)
     registry: Registry[Any] = Registry().with_resource(f"urn:{name}", resource)
@@ -228,14 +229,17 @@ def _validator(name: str, place: str) -> Draft202012Validator:
     )
 
 
-def _nullable(node: Any) -> Any:
+def _as_json_schema(node: Any) -> Any:
     if isinstance(node, list):
-        return [_nullable(one) for one in node]
+        return [_as_json_schema(one) for one in node]
     if not isinstance(node, dict):
         return node
-    made = {key: _nullable(value) for key, value in node.items()}
+    made = {key: _as_json_schema(value) for key, value in node.items()}
     if made.get("nullable") is True and isinstance(made.get("type"), str):
         made["type"] = [made["type"], "null"]
+    pattern = made.get("pattern")
+    if isinstance(pattern, str) and pattern.endswith("$") and not pattern.endswith("\\$"):
+        made["pattern"] = pattern[:-1] + r"\Z"  # in Python, $ lets a line break follow
     return made
 
 

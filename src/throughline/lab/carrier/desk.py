@@ -132,6 +132,7 @@ class Door:
             raise Refusal(400, "INVALID_ARGUMENT", "The body must be application/json, and not so long")
         try:
             document = json.loads(raw, parse_constant=_refuse_constant)
+            json.dumps(document, ensure_ascii=False).encode()  # half a surrogate pair is no text
             contract.check_request(
                 operation.file, operation.method, operation.path, with_https(operation.file, document)
             )

@@ -25,6 +25,7 @@ APIS = (REACHABILITY, SIM_SWAP, VOLUME)
 PUSH = "org.throughline.subscription-status-extension.v1.status-changed"
 _PERCENTS = {"data-50-percent": 50, "data-75-percent": 75, "data-90-percent": 90, "data-exceeded": 100}
 _LISTED = 200
+_MOST = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,8 @@ class Subscriptions:
             "token_expires_at": _moment(credential.get("accessTokenExpiresUtc")),
             "starts_at": None if later else text(started),
             "expires_at": _moment(config.get("subscriptionExpireTime")),
-            "max_events": config.get("subscriptionMaxEvents"),
+            # The file knows no largest number; the books do.
+            "max_events": int(min(config.get("subscriptionMaxEvents", _MOST), _MOST)),
             "sent": 0,
             "status": "ACTIVATION_REQUESTED" if later else "ACTIVE",
             "config": json.dumps(config),
@@ -156,7 +158,7 @@ class Subscriptions:
             at=text(now()),
         )
         db.execute("UPDATE subscription SET sent = sent + 1 WHERE id = ?", (row["id"],))
-        if row["max_events"] is not None and row["sent"] + 1 >= row["max_events"]:
+        if row["sent"] + 1 >= row["max_events"]:
             self._end(db, row, "MAX_EVENTS_REACHED")
 
     def _lifecycle(

@@ -1,10 +1,13 @@
 """Baidu 号码认证服务 (PNVS): line status, recycled numbers and tenure.
 
 Sourced: that these three products exist; the status codes 01 normal, 02 单停 or 停机 in one code, 03 not enabled or on
-net but unusable, 04 cancelled, 05 off; the bands of tenure; the signature `bce-auth-v1` of Baidu's public manual.
+net but unusable, 04 cancelled, 05 off; the bands of tenure; the signature `bce-auth-v1`; and from the public call
+description POST /haoma-cloud/openapi/<product>/1.0 with `version` in the query, `appkey` and `phone` in the body, and
+{code, msg, result} with the code "10000" for success.
 
-Assumed, because the manual's pages could not be read: the paths, the JSON members and the error codes below. A client
-for the real service must take them from its own contract.
+Assumed, because the products' own pages could not be read: the names of the products in the paths, `date`, the member
+of `result`, that `phone` may be a SHA-256, and the error codes. A client for the real service must take them from its
+own contract.
 """
 
 from __future__ import annotations
@@ -30,12 +33,19 @@ from throughline.lab.vendors.view import Number, View
 
 NAME = "baidu"
 FAULTS = ("baidu_throttle", "baidu_500", "baidu_malformed", "baidu_lost_answer", "baidu_new_status")
-PATHS = {"/v1/pnvs/status": "status", "/v1/pnvs/second_hand": "second_hand", "/v1/pnvs/tenure": "tenure"}
+_BASE = "/haoma-cloud/openapi"
+PATHS = {
+    f"{_BASE}/phone-status/1.0": "status",
+    f"{_BASE}/second-hand/1.0": "second_hand",
+    f"{_BASE}/tenure/1.0": "tenure",
+}
+SUCCESS = "10000"
 PRICE_MINOR = 10
 _AUTH = re.compile(
     r"bce-auth-v1/([^/\s]+)/(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)/(\d{1,6})/([a-z0-9;-]*)/([0-9a-f]{64})"
 )
 _MOBILE = re.compile(r"1\d{10}")
+_HASH = re.compile(r"[0-9a-f]{64}")
 _STATUS = {
     "active": "01",
     "reassigned": "01",
@@ -63,7 +73,7 @@ class Baidu:
         self._accounts = accounts
 
     async def ask(self, request: Request) -> Response | DroppedAnswer:
-        """One question: {"mobile": "138…"}, for second_hand with {"date": "20240131"}."""
+        """One question: {"appkey": …, "phone": "138…"}, for second_hand with {"date": "20240131"}."""
         body = await request.body()
         name, _ = self._view.ledger.take_fault(*FAULTS) or ("", {})
         try:
@@ -75,22 +85,29 @@ class Baidu:
             wish = _document(body)
             status = await run_in_threadpool(self._found, PATHS[request.url.path], wish)
         except _Refused as refused:
-            document = {"code": refused.code, "message": refused.message, "requestId": str(uuid.uuid4())}
+            document = {"code": refused.code, "msg": refused.message, "requestId": str(uuid.uuid4())}
             return JSONResponse(document, status_code=refused.status)
         if name == "baidu_lost_answer":
             return DroppedAnswer()
         if name == "baidu_malformed":
-            return Response(b'{"code": "0", "result": [', media_type="application/json")
+            return Response(b'{"code": "10000", "result": [', media_type="application/json")
         if name == "baidu_new_status":
             status = "17"
         return JSONResponse(
-            {"code": "0", "message": "success", "requestId": str(uuid.uuid4()), "result": {"status": status}}
+            {"code": SUCCESS, "msg": "success", "requestId": str(uuid.uuid4()), "result": {"state": status}}
         )
 
     def _found(self, check: str, wish: Mapping[str, Any]) -> str:
-        mobile = str(wish.get("mobile", ""))
+        if not wish.get("appkey"):
+            raise _Refused(400, "InvalidParameter", "appkey")
+        mobile = str(wish.get("phone", ""))
+        if _HASH.fullmatch(mobile):
+            # A hash that matches no record is nobody's number.
+            mobile = self._view.mobile_of(mobile, "SHA256") or ""
+            if not mobile:
+                raise _Refused(200, "NoRecord", "The carrier gave no answer")
         if not _MOBILE.fullmatch(mobile):
-            raise _Refused(400, "InvalidParameter", "mobile")
+            raise _Refused(400, "InvalidParameter", "phone")
         day = _day(wish.get("date")) if check == "second_hand" else None
         number = self._view.number(mobile)
         if number is None:

@@ -42,6 +42,7 @@ def upgrade() -> None:
         sa.Column("failures", sa.Integer, nullable=False),
         sa.Column("not_before", INSTANT),
     )
+    op.create_index("ix_line_dirty_line_id", "line_dirty", ["line_id"])
     op.create_table(
         "line_rate",
         sa.Column("source", sa.String, primary_key=True),
