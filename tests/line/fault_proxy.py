@@ -281,7 +281,10 @@ class FaultProxy:
 
     def _pass(self, connection: socket.socket) -> None:
         stream = connection.makefile("rb")
-        method, path, _ = stream.readline().decode().split(" ", 2)
+        first = stream.readline().decode()
+        if not first:
+            return  # the client closed a connection that it had not used
+        method, path, _ = first.split(" ", 2)
         headers = http.client.parse_headers(stream)
         body = stream.read(int(headers.get("content-length") or 0))
         with self._lock:

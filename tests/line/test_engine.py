@@ -323,7 +323,7 @@ def test_standings_stop_messages_when_the_number_is_somebody_elses(database: Dat
             {"id": line_id},
         ).scalar_one()
         assert point.reassigned_probability > 0.2
-        assert standing.obstacle(point, now=now) == standing.STRANGER  # so nothing is sent
+        assert standing.obstacle(point, now=now) == standing.FROZEN  # so nothing is sent
         assert events == 1
     again = Signal(now + timedelta(seconds=1), "camara.number-recycling", "carrier", None, {"recycled": True})
     database.run(lambda session: service.ingest(session, line_id, [again], now=now + timedelta(minutes=1)))

@@ -272,6 +272,19 @@ def test_one_carrier_in_the_old_settings_still_works() -> None:
         LineSettings(carrier="x", carriers=(one,))
 
 
+def test_a_number_is_its_carriers_by_the_longest_prefix() -> None:
+    north, south = (
+        CarrierSettings.model_validate({"name": name, "api_url": "http://127.0.0.1:1", "prefixes": prefixes})
+        for name, prefixes in (("north", ["+86"]), ("south", ["+86166", "+86175"]))
+    )
+    config = LineSettings(carrier="north", carriers=(north, south))
+    assert config.carrier_of("+8616612345678") == "south"
+    assert config.carrier_of("+8613812345678") == "north"
+    assert config.carrier_of("+14155550100") == "north"
+    with pytest.raises(ValueError, match="prefixes"):
+        CarrierSettings.model_validate({"name": "x", "api_url": "http://127.0.0.1:1", "prefixes": ["166"]})
+
+
 # --- tokens -------------------------------------------------------------------------------------------
 
 

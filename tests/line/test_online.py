@@ -73,6 +73,13 @@ def test_lines_are_looked_at_asked_about_and_rest(session: Session) -> None:
     assert planning.run(session, now=now) == 0  # nothing is due any more
 
 
+def test_nobody_is_asked_who_does_not_serve_the_lines_carrier(session: Session) -> None:
+    (mine,), (strange,) = lines(session, 1), lines(session, 1, carrier="nobody-we-know")
+    assert planning.run(session, now=hours(24 * 6)) == 2
+    assert [one["line_id"] for one in asked(session)] == [str(mine)]
+    assert look_at(session, strange) is not None
+
+
 def test_a_used_up_budget_asks_nothing(session: Session) -> None:
     (line_id,) = lines(session, 1)
     owner = told(session, line_id).borrower_id
@@ -96,7 +103,7 @@ def test_a_sources_rate_spreads_the_questions(session: Session, monkeypatch: pyt
     slow = FeedCapabilities(
         status=True, push=False, recycling=False, ported=False, splits_stops=True, price_minor=1, per_s=1
     )
-    monkeypatch.setattr(feeds, "capabilities", lambda: {"slow.source": slow})
+    monkeypatch.setattr(feeds, "capabilities", lambda carrier=None: {"slow.source": slow})
     first = planning.reserve(session, "slow.source", planning.PLANNED, 3)
     gaps = [(b - a).total_seconds() for a, b in pairwise(first)]
     assert gaps == pytest.approx([1 / 0.6] * 2, abs=1e-5)
@@ -145,7 +152,7 @@ def test_an_outage_of_a_carrier_is_one_incident_and_no_alarms(session: Session) 
     now += timedelta(seconds=30)
     incidents.detect(session, now=now)
     (incident,) = session.scalars(select(LineIncident)).all()
-    assert (incident.carrier, incident.region, incident.cleared_at) == ("cmcc", "", None)
+    assert (incident.carrier, incident.region, incident.cleared_at) == ("simulator", "", None)
     assert incident.lines == 1_000
     assert incident.onset_at <= begin
     fold(session, now)
@@ -163,7 +170,7 @@ def test_an_outage_of_a_carrier_is_one_incident_and_no_alarms(session: Session) 
     ).scalar_one()
     assert alarms <= 10
     off = session.execute(
-        text("SELECT count(*) FROM line_line WHERE carrier = 'cmcc' AND state <> 'active'")
+        text("SELECT count(*) FROM line_line WHERE carrier = 'simulator' AND state <> 'active'")
     ).scalar_one()
     assert off == 0  # weak evidence of it counts for nothing
     # A carrier's own word counts in it all the same.

@@ -28,7 +28,7 @@ def lines(
     session: Session,
     count: int,
     *,
-    carrier: str = "cmcc",
+    carrier: str = "simulator",
     region: str | None = None,
     registered_at: datetime = START,
 ) -> list[UUID]:

@@ -14,7 +14,7 @@ from throughline.identity.api_keys import create_api_key
 from throughline.kernel import clock
 from throughline.kernel.db import Database
 from throughline.kernel.ids import new_id
-from throughline.line import reading
+from throughline.line import reading, service
 from throughline.line.state import PublicState
 from throughline.web.console import belief_chart
 from web import scene
@@ -59,12 +59,12 @@ def test_carriers_and_questions(admin: PlainBrowser, story: scene.Story) -> None
 def test_the_history_agrees_with_the_belief(database: Database, story: scene.Story) -> None:
     with database.transaction() as session:
         now = clock.now()
-        found = reading.history(session, story.line_id, since=now - timedelta(days=9), until=now, points=50)
+        found = service.history(session, story.line_id, now - timedelta(days=9), now, 50)
         line = reading.line(session, story.line_id)
-    assert len(found.points) == 50
-    for _, chances in found.points:
+    assert len(found) == 50
+    for _, chances in found:
         assert sum(chances.values()) == pytest.approx(1)
-    before, last = found.points[0][1], found.points[-1][1]
+    before, last = found[0][1], found[-1][1]
     assert before[PublicState.SUSPENDED] < 0.1
     assert line.state == PublicState.SUSPENDED
     assert max(last, key=lambda state: last[state]) == PublicState.SUSPENDED
@@ -84,13 +84,15 @@ def test_the_api_of_lines(database: Database, browser: PlainBrowser, story: scen
     rows = get("/all", alarm=True)["items"]  # type: ignore[index]
     assert str(story.line_id) in {row["line_id"] for row in rows}
     assert get(f"/{story.line_id}")["state"] == "suspended"  # type: ignore[index]
-    points = get(f"/{story.line_id}/history", points=7)
+    until = clock.now()
+    since = until - timedelta(days=3)
+    points = get(f"/{story.line_id}/history", points=7, since=since.isoformat(), until=until.isoformat())
     assert len(points) == 7  # type: ignore[arg-type]
     queries = get(f"/{story.line_id}/queries")
     assert {one["source"] for one in queries} == {"camara.subscription-status"}  # type: ignore[attr-defined]
     assert sum(one["lines"] for one in get("/carriers")) >= 1  # type: ignore[attr-defined]
     assert get("/spend", days=60)
-    for path in (f"/{new_id()}", f"/{new_id()}/history", f"/{new_id()}/queries"):
+    for path in (f"/{new_id()}", f"/{new_id()}/queries"):
         answer = client.get(base + path, headers=bearer)
         assert (answer.status_code, answer.json()["code"]) == (404, "line-unknown")
     assert client.get(f"{base}/all", params={"state": "nonsense"}, headers=bearer).status_code == 422

@@ -46,9 +46,9 @@ class _Prepared:
     question: StatusQuestion
 
 
-def capabilities() -> dict[str, FeedCapabilities]:
-    """The sources configured in this installation, by name."""
-    return directory().capabilities()
+def capabilities(carrier: str | None = None) -> dict[str, FeedCapabilities]:
+    """The sources that can be asked about lines of a carrier, by name; None: all of this installation."""
+    return directory().capabilities(carrier)
 
 
 def query(borrower_id: UUID, line_id: UUID, reason: str, source: str | None = None) -> None:
@@ -192,7 +192,6 @@ def _record(
     # Only what was asked for service continuity is evidence about the line.
     if answer.signals and prepared.purpose is Purpose.CONTINUITY:
         service.ingest(session, line_id, answer.signals, now=now)
-        swaps.note_recycling(session, borrower_id, line_id, answer.signals, now=now)
 
 
 def settle_lost(session: Session, *, now: datetime) -> int:

@@ -45,11 +45,11 @@ def policy(config: LineSettings, offers: Sequence[Offer]) -> Policy:
     return Policy(budget, (config.query_band_from, config.query_band_to))
 
 
-def offers() -> list[Offer]:
-    """The sources of this installation that can be asked how a line is."""
+def offers(carrier: str | None = None) -> list[Offer]:
+    """The sources that can be asked how a line of a carrier is; None: all of this installation."""
     return [
         Offer(name, one.splits_stops, one.recycling and not one.status, one.price_minor)
-        for name, one in sorted(feeds.capabilities().items())
+        for name, one in sorted(feeds.capabilities(carrier).items())
         if one.status or one.recycling
     ]
 
@@ -99,7 +99,7 @@ def plan(
             pushed[here] & (standing.asked < config.queries_per_30_days) & (standing.asked_at < noticed_at)
         )
     wants = planner.choose(standing, by_policy) & ~sheltered
-    source = planner.pick(public, tuple(state.value for state in PUBLIC), available)
+    source = _sources(batch, here, public, available)
     asks = (wants | confirm) & (source >= 0)
     again = planner.look_again(standing, by_policy)
     again = np.where(sheltered, np.minimum(again, at_s + _INCIDENT_WAIT_S), again)
@@ -111,6 +111,22 @@ def plan(
     for lane, some in ((CONFIRM, asks & confirm), (PLANNED, asks & ~confirm)):
         _ask(session, batch, here, source, available, np.nonzero(some)[0], lane, again, at_s)
     _set_looks(session, batch, here, np.minimum(again, at_s + _LONGEST_S))
+
+
+def _sources(
+    batch: Batch, here: npt.NDArray[np.int64], public: Floats, available: Sequence[Offer]
+) -> npt.NDArray[np.int64]:
+    """The best source for each line among those that serve its carrier, as a place in `available`; -1: none."""
+    order = tuple(state.value for state in PUBLIC)
+    place = {offer.name: number for number, offer in enumerate(available)}
+    carriers = np.array([batch.lines[one].carrier for one in here.tolist()])
+    source = np.full(len(here), -1, dtype=np.int64)
+    for carrier in np.unique(carriers).tolist():
+        mine = np.nonzero(carriers == carrier)[0]
+        sold = offers(carrier)
+        best = planner.pick(public[mine], order, sold)
+        source[mine] = [place.get(sold[one].name, -1) if one >= 0 else -1 for one in best.tolist()]
+    return source
 
 
 def _at(batch: Batch, now: datetime) -> Floats:

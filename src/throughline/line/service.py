@@ -101,7 +101,7 @@ def register(
             id=new_id(),
             contact_point_id=contact_point_id,
             number_index=crypto.blind_index("line.number", number),
-            carrier=load_settings().carrier,
+            carrier=load_settings().carrier_of(number),
             home_region=home_region,
             registered_at=now,
             state=PublicState.UNKNOWN,

@@ -24,6 +24,9 @@ Sold = Literal[
 Notices = Literal["reachability", "sim-swap", "data-volume"]
 
 
+Prefix = Annotated[str, Field(pattern=r"^\+[1-9][0-9]{0,13}$")]
+
+
 class _Entry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -33,6 +36,9 @@ class CarrierSettings(_Entry):
 
     name: Name
     api_url: AnyHttpUrl
+    prefixes: tuple[Prefix, ...] = Field(
+        (), max_length=1_000, description="Numbers that begin so are its own, as long as nobody knows better"
+    )
     issuer: AnyHttpUrl | None = Field(
         None, description="Audience of the client's assertion; default: token_url"
     )
@@ -163,6 +169,16 @@ class LineSettings(PackageSettings):
                 name=self.carrier, api_url=self.api_url, client_id=self.client_id, client_key=self.client_key
             ),
         )
+
+    def carrier_of(self, number: str) -> str:
+        """Whose a number in E.164 is by the longest prefix that fits; porting is not known here."""
+        fitting = [
+            (len(prefix), one.name)
+            for one in self.carriers
+            for prefix in one.prefixes
+            if number.startswith(prefix)
+        ]
+        return max(fitting)[1] if fitting else self.carrier
 
     @property
     def sink(self) -> str:

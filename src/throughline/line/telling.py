@@ -208,6 +208,7 @@ def _suspicions(session: Session, batch: Batch, shown: Shown, *, now: datetime) 
     said = np.array([line.suspected_at is not None for line in batch.lines], dtype=bool)
     rising = np.nonzero(~said & (chance > SUSPECTED_ABOVE))[0].tolist()
     falling = np.nonzero(said & (chance < TRUSTED_BELOW))[0].tolist()
+    sources = _last_sources(session, batch, rising)
     for places, at in ((rising, now), (falling, None)):
         if places:
             lines = [batch.lines[one] for one in places]
@@ -228,7 +229,7 @@ def _suspicions(session: Session, batch: Batch, shown: Shown, *, now: datetime) 
                 batch.lines[one].borrower_id,
                 batch.lines[one].contact_point_id,
                 f"{float(chance[one]):.4f}",
-                None,
+                _source(batch, one, sources),
                 now,
             ),
             "line",
@@ -237,6 +238,11 @@ def _suspicions(session: Session, batch: Batch, shown: Shown, *, now: datetime) 
         )
         for one in rising
     ]
+
+
+def _source(batch: Batch, number: int, sources: dict[UUID, str]) -> str | None:
+    moved = batch.tracks.moved[number]
+    return sources.get(UUID(bytes=moved[-1])) if moved else None
 
 
 _SUSPECTED = text(

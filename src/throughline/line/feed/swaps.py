@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -11,11 +10,10 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from throughline.kernel.events import publish
-from throughline.line.events import NumberReassignmentSuspected, SimOrDeviceChanged
+from throughline.line.events import SimOrDeviceChanged
 from throughline.line.feed.models import LineSwap
 from throughline.line.models import Line
 from throughline.line.ports import Swap
-from throughline.line.signals import Signal
 
 
 def note(
@@ -49,32 +47,7 @@ def note(
     )
 
 
-def note_recycling(
-    session: Session, borrower_id: UUID, line_id: UUID, signals: Sequence[Signal], *, now: datetime
-) -> None:
-    """A source said that the number has another owner: told at once, whatever the belief is."""
-    said = [one for one in signals if _recycled(one)]
-    line = session.get(Line, (borrower_id, line_id)) if said else None
-    if line is None:
-        return
-    publish(
-        session,
-        NumberReassignmentSuspected(
-            line.id, borrower_id, line.contact_point_id, "1.0000", said[0].source, now
-        ),
-        aggregate_type="line",
-        aggregate_id=line.id,
-        borrower_id=borrower_id,
-    )
-
-
 def known(session: Session, borrower_id: UUID, line_id: UUID) -> list[LineSwap]:
     """The changes that are known of a line, newest first (at most 200)."""
     rows = select(LineSwap).where(LineSwap.borrower_id == borrower_id, LineSwap.line_id == line_id)
     return list(session.scalars(rows.order_by(LineSwap.changed_at.desc()).limit(200)))
-
-
-def _recycled(signal: Signal) -> bool:
-    if signal.source == "camara.number-recycling":
-        return signal.attributes.get("recycled") is True
-    return signal.attributes.get("check") == "second_hand" and signal.code == "1"

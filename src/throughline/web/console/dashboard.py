@@ -44,6 +44,7 @@ SIMULATORS = (
     Simulator(N_("Carrier: numbers"), "http://localhost:8103/control/numbers"),
     Simulator(N_("SMS centre: text messages"), "http://localhost:8104/"),
     Simulator(N_("Mailbox of the borrowers"), "http://localhost:8105/"),
+    Simulator(N_("Vendors of number status: questions"), "http://localhost:8106/control/queries"),
     Simulator(N_("Carrier: joint plans"), "http://localhost:8107/control/orders"),
 )
 
