@@ -202,7 +202,7 @@ QUERY = {
 }
 
 OUTCOME = {
-    "answered": N_("answered"),
+    "answered": N_("gave an answer"),
     "unknown": N_("they do not know"),
     "refused": N_("refused"),
     "error": N_("failed"),
