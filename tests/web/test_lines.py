@@ -9,12 +9,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import update
 
 from throughline.identity.api_keys import create_api_key
 from throughline.kernel import clock
 from throughline.kernel.db import Database
 from throughline.kernel.ids import new_id
 from throughline.line import reading, service
+from throughline.line.feed import health
+from throughline.line.feed.models import Feed
 from throughline.line.state import PublicState
 from throughline.web.console import belief_chart
 from web import scene
@@ -47,6 +50,25 @@ def test_a_line_that_is_not_there(admin: PlainBrowser) -> None:
     admin.open(f"/console/lines/{new_id()}")
     assert admin.page.status_code == 404
     assert "没有这条线路" in admin.page.text
+
+
+def test_a_line_whose_carrier_is_not_heard_is_stale_and_not_well(
+    database: Database, admin: PlainBrowser, story: scene.Story
+) -> None:
+    words = "已收不到其运营商的消息"
+    assert words not in admin.open(f"/console/lines/{story.line_id}")
+
+    def set_state(state: str) -> None:
+        database.run(lambda session: session.execute(update(Feed).values(state=state)))
+
+    with database.transaction() as session:
+        health.heard(session, health.notices("simulator"), "simulator", now=clock.real_now())
+    set_state("stale")
+    try:
+        assert words in admin.open(f"/console/lines/{story.line_id}")
+        assert "已收不到" in admin.open("/console/carriers")
+    finally:
+        set_state("fresh")
 
 
 def test_carriers_and_questions(admin: PlainBrowser, story: scene.Story) -> None:
@@ -92,8 +114,9 @@ def test_the_api_of_lines(database: Database, browser: PlainBrowser, story: scen
     assert {one["source"] for one in queries} == {"camara.subscription-status"}  # type: ignore[attr-defined]
     assert sum(one["lines"] for one in get("/carriers")) >= 1  # type: ignore[attr-defined]
     assert get("/spend", days=60)
-    for path in (f"/{new_id()}", f"/{new_id()}/queries"):
-        answer = client.get(base + path, headers=bearer)
+    times = {"since": since.isoformat(), "until": until.isoformat()}
+    for path in ("", "/queries", "/claims", "/history", "/export"):
+        answer = client.get(f"{base}/{new_id()}{path}", headers=bearer, params=times)
         assert (answer.status_code, answer.json()["code"]) == (404, "line-unknown")
     assert client.get(f"{base}/all", params={"state": "nonsense"}, headers=bearer).status_code == 422
     assert client.get(f"{base}/all").status_code == 401

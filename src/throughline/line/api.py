@@ -13,7 +13,8 @@ from starlette.concurrency import run_in_threadpool
 from throughline.kernel import clock
 from throughline.kernel.db import database
 from throughline.kernel.http import BorrowerCaller, Caller, Reading, problems, require_scope
-from throughline.line import evidence_api, reading, service
+from throughline.line import reading, service
+from throughline.line.api_evidence import router as evidence_router
 from throughline.line.api_staff import LineOut
 from throughline.line.api_staff import router as staff_router
 from throughline.line.feed import callbacks, health
@@ -99,9 +100,6 @@ def export_my_lines(caller: BorrowerCaller, session: Reading) -> dict[str, Any]:
     return export(session, caller.id) if caller.id is not None else {}
 
 
-router.include_router(evidence_api.router, prefix="")
-
-
 @hooks_router.post(
     "/camara",
     status_code=204,
@@ -132,4 +130,5 @@ def _aware(at: datetime | None) -> datetime | None:
     return at.replace(tzinfo=UTC)
 
 
+router.include_router(evidence_router)
 router.include_router(staff_router)

@@ -35,15 +35,20 @@ class LineOut(BaseModel):
 
 
 class QueryOut(BaseModel):
-    """A question about a line. `outcome` is answered, unknown, refused or error; null while it is open."""
+    """A question about a line. `outcome` is answered, unknown, refused or error; null while it is open.
+
+    `cost_minor` is what the provider bills for it.
+    """
 
     id: UUID
     source: str
+    provider: str | None
     purpose: str
     reason: str
     asked_at: datetime
     answered_at: datetime | None
     outcome: str | None
+    cost_minor: int
 
 
 class CarrierOut(BaseModel):

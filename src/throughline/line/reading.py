@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from throughline.kernel.errors import NotFound
 from throughline.kernel.i18n import N_
 from throughline.line import service
+from throughline.line.feed.health import stale_carriers
 from throughline.line.models import Line, LineQuery
 from throughline.line.service import LineView
 from throughline.line.state import PublicState
@@ -30,7 +31,8 @@ def line_row(session: Session, line_id: UUID) -> Line:
 
 def line(session: Session, line_id: UUID) -> LineView:
     """A line as others see it. Raises LineUnknown."""
-    return service.view(session, line_row(session, line_id))
+    row = line_row(session, line_id)
+    return service.view(session, row, stale=row.carrier in stale_carriers(session))
 
 
 def lines(
@@ -49,8 +51,9 @@ def lines(
         query = query.where(Line.alarm.is_(alarm))
     if after is not None:
         query = query.where(Line.id < after)
-    rows = session.scalars(query.order_by(Line.id.desc()).limit(limit))
-    return [service.view(session, row) for row in rows]
+    rows = session.scalars(query.order_by(Line.id.desc()).limit(limit)).all()
+    stale = stale_carriers(session)
+    return [service.view(session, row, stale=row.carrier in stale) for row in rows]
 
 
 def queries(session: Session, line_id: UUID, *, limit: int = 50) -> list[LineQuery]:

@@ -1,28 +1,14 @@
-"""The client's EC key that signs orders, made at the first start for both sides."""
+"""The client's EC key that signs orders."""
 
 from __future__ import annotations
 
-import fcntl
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from throughline.lab.client_keys import ensure_key_pair
 
 CLIENT_ID = "throughline"
 
 
 def ensure_keys(home: Path) -> tuple[Path, Path]:
     """Make what is missing; returns the private key file and the public one, which the desk reads."""
-    folder = home / "lab" / "keys"
-    folder.mkdir(parents=True, exist_ok=True)
-    private, public = folder / "joint-client.pem", folder / "joint-client.pub.pem"
-    with (folder / ".joint.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (private.exists() and public.exists()):
-            key = ec.generate_private_key(ec.SECP256R1())
-            public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
-            draft = private.with_suffix(".new")
-            draft.touch(mode=0o600)
-            draft.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-            draft.replace(private)
-    return private, public
+    return ensure_key_pair(home, "joint")

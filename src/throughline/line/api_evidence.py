@@ -26,7 +26,7 @@ from throughline.kernel.http import (
     require_scope,
 )
 from throughline.kernel.i18n import N_
-from throughline.line import emissions, history, overview, service
+from throughline.line import emissions, history, overview, reading, service
 from throughline.line.signals import MAX_ATTRIBUTES, Signal
 from throughline.parties import contact
 
@@ -228,10 +228,11 @@ def claim(borrower_id: BorrowerId, write: Writing, line_id: UUID, body: ClaimIn)
     )
 
 
-@router.get("/lines/{line_id}/claims", responses=problems(401, 403, 422))
+@router.get("/lines/{line_id}/claims", responses=problems(401, 403, 404, 422))
 def list_claims(caller: Reader, session: Reading, line_id: UUID) -> list[ClaimOut]:
     """What was claimed of a line and what speaks against it, newest first (at most 100)."""
     del caller
+    reading.line_row(session, line_id)
     return [ClaimOut.model_validate(row, from_attributes=True) for row in service.claims_of(session, line_id)]
 
 
@@ -242,7 +243,7 @@ class PointOut(BaseModel):
     p: dict[str, str]
 
 
-@router.get("/lines/{line_id}/history", responses=problems(401, 403, 422))
+@router.get("/lines/{line_id}/history", responses=problems(401, 403, 404, 422))
 def read_history(
     caller: Reader,
     session: Reading,
@@ -255,6 +256,7 @@ def read_history(
     del caller
     if not since < until <= since + timedelta(days=400):
         raise HistoryImpossible
+    reading.line_row(session, line_id)
     return [
         PointOut(at=at, p={state.value: f"{chance:.4f}" for state, chance in p.items()})
         for at, p in service.history(session, line_id, since, until, points)
