@@ -56,7 +56,7 @@ def test_one_open_episode_and_each_case_ends_once(
             assert _rows(session) == before  # said twice, done once
             assert again in {first, None}
             dark = state in policy.CANNOT_RECEIVE or (dark and state not in policy.BACK)
-            episodes = service.episodes(session, borrower_id=one.id, after=None, limit=50)
+            episodes = service.episodes_page(session, borrower_id=one.id, after=None, limit=50)
             assert [row.state for row in episodes].count("open") == int(dark)
             cases = one.cases(session)
             assert len({case.episode_id for case in cases}) == len(cases)

@@ -38,7 +38,7 @@ def dark(database: Database, late: Debtor) -> UUID:
 def test_staff_read_an_episode_with_its_cases(browse: Browse, late: Debtor, dark: UUID) -> None:
     client = browse(STAFF)
     found = client.get(f"{EPISODES}/{dark}").json()
-    assert (found["state"], found["line_state"], found["borrower_id"]) == ("open", "suspended", str(late.id))
+    assert (found["state"], found["kind"], found["borrower_id"]) == ("open", "suspended", str(late.id))
     (case,) = found["cases"]
     assert (case["state"], case["loan_id"]) == ("granted", str(late.loan_id))
     assert case["record_id"]
@@ -56,7 +56,7 @@ def test_staff_read_an_episode_with_its_cases(browse: Browse, late: Debtor, dark
 
 def test_filters_and_pages(browse: Browse, database: Database, late: Debtor, dark: UUID) -> None:
     with database.transaction() as session:
-        late.hear(session, "active", since=today())
+        late.hear(session, "active", since=late.due)
         second = late.hear(session, since=today())
     client = browse(STAFF)
     mine = {"borrower_id": str(late.id)}

@@ -103,7 +103,7 @@ def _kinds(database: Database, episode: Episode) -> list[str]:
 
 def _episodes(database: Database, owing: Debtor) -> list[Episode]:
     with database.transaction() as session:
-        return service.episodes(session, borrower_id=owing.id, after=None, limit=10)
+        return service.episodes_page(session, borrower_id=owing.id, after=None, limit=10)
 
 
 def _in_order(wanted: list[str], kinds: list[str]) -> bool:

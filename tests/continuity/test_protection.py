@@ -11,8 +11,9 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from continuity.debtors import Debtor, noon, paid_out, set_business_day, today
-from throughline.continuity import chronicle, policy, protection, service
+from throughline.continuity import chronicle, protection, service
 from throughline.continuity.models import ProtectionCase
+from throughline.contracts import outage
 from throughline.kernel import clock
 from throughline.kernel.db import Database
 from throughline.kernel.events import OutboxEvent, publish
@@ -22,7 +23,7 @@ from throughline.lending.models import VariationRow
 from throughline.messaging import service as messaging
 
 DAY = timedelta(days=1)
-(RULE,) = policy.shipped_rules()
+RULE = outage.newest().rows[0]
 
 
 @pytest.fixture(autouse=True)
@@ -104,10 +105,33 @@ def test_the_line_returns_and_the_catch_up_days_run(session: Session, late: Debt
 
 def test_a_second_outage_is_a_second_episode(session: Session, late: Debtor) -> None:
     first, _ = _open(session, late)
-    late.hear(session, "active", since=today())
-    second = late.hear(session, since=today())
+    late.hear(session, "active", since=late.due + DAY)
+    second = late.hear(session, since=late.due + (RULE.reopen_days + 2) * DAY)
     assert second not in {None, first}
-    assert len(service.episodes(session, borrower_id=late.id, after=None, limit=10)) == 2
+    assert len(service.episodes_page(session, borrower_id=late.id, after=None, limit=10)) == 2
+
+
+def test_a_line_that_flickers_is_one_outage(session: Session, late: Debtor) -> None:
+    first, case = _open(session, late)
+    late.hear(session, "active", since=late.due + DAY)
+    assert case.state == "ended"
+    again = late.due + (1 + RULE.reopen_days) * DAY
+    assert late.hear(session, since=again) == first
+    found = service.episode(session, first)
+    assert (found.state, found.back_at, found.closed_at) == ("open", None, None)
+    assert (found.dark_since, found.stretch_since) == (noon(late.due - DAY), noon(again))
+    rounds = sorted(late.cases(session), key=lambda one: one.round)
+    assert [(one.round, one.state, one.first_day) for one in rounds] == [
+        (1, "ended", late.due - DAY),
+        (2, "granted", again),
+    ]
+    cap = found.dark_since.date() + (RULE.cap_days - 1) * DAY
+    assert rounds[1].last_day == cap  # counted from the first day of the whole outage
+    late.hear(session, "active", since=today())
+    assert [one.state for one in late.cases(session)] == ["ended", "ended"]
+    kinds = [entry.kind for entry in chronicle.timeline(session, first)]
+    assert kinds.count("episode_reopened") == 1
+    assert kinds.count("episode_closed") == 2
 
 
 def test_an_outage_beyond_its_cap_ends_once(session: Session, late: Debtor) -> None:

@@ -87,7 +87,7 @@ def play(database: Database, browser: PlainBrowser) -> Story:
     hear(database, told, ("camara.subscription-status", STOPPED))
     drain(database, rounds=4, timers=False, hurry=False)
     with database.transaction() as session:
-        (episode,) = continuity.episodes(session, borrower_id=told.borrower_id, after=None, limit=5)
+        (episode,) = continuity.episodes_page(session, borrower_id=told.borrower_id, after=None, limit=5)
     told.episode_id = episode.id
     browser.open("/sign-in")
     sign_in(browser, authenticator)

@@ -9,26 +9,36 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel
 
-from throughline.continuity import chronicle, joint_api, service
+from throughline.continuity import api_decisions, api_outages, api_way, chronicle, joint_api, service
 from throughline.kernel.http import BorrowerId, Paged, PageParams, Reading, paged, problems, require_scope
 from throughline.kernel.i18n import Text
 
 router = APIRouter()
 router.include_router(joint_api.router)
+router.include_router(api_outages.router)
+router.include_router(api_decisions.router)
+router.include_router(api_way.router)
 episodes_router = APIRouter(prefix="/api/v1", tags=["continuity"])
 READER = [Depends(require_scope("continuity:read"))]
 
 
 class EpisodeOut(BaseModel):
-    """An outage of a line. `probability` is of `line_state`, as it was believed last;
-    `cannot_receive` that nothing arrives, whichever outage it is: what protection goes by.
+    """An outage as it touches a borrower. `cause` and `kind` are those of the outage policy (for a line `kind` is
+    its state). `probability` is of `kind`, as it was believed last; `cannot_receive` that nothing arrives, whichever
+    outage it is: what protection goes by. `merged_into`: the episode on evidence that took over a report.
     """
 
     id: UUID
     borrower_id: UUID
-    line_id: UUID
-    state: Literal["open", "closed"]
-    line_state: str
+    cause: Literal["line", "carrier", "own", "claim"]
+    kind: str
+    source: Literal["line", "incident", "claim", "staff"]
+    line_id: UUID | None
+    incident_id: UUID | None
+    merged_into: UUID | None
+    state: Literal["open", "closed", "merged"]
+    requested: bool
+    contradicted_at: datetime | None
     probability: str
     cannot_receive: str
     dark_since: datetime
@@ -49,7 +59,8 @@ class CaseOut(BaseModel):
     loan_id: UUID
     installment_nr: int
     due_date: date
-    state: Literal["granted", "refused", "ended"]
+    state: Literal["granted", "refused", "review", "ended", "revoked"]
+    policy_version: str | None
     rule_id: str | None
     first_day: date | None
     last_day: date | None
@@ -80,12 +91,15 @@ class EntryOut(BaseModel):
 def list_episodes(
     session: Reading,
     page: PageParams,
-    state: Annotated[Literal["open", "closed"] | None, Query(description="Only these")] = None,
+    state: Annotated[Literal["open", "closed", "merged"] | None, Query(description="Only these")] = None,
+    cause: Annotated[
+        Literal["line", "carrier", "own", "claim"] | None, Query(description="Only of this cause")
+    ] = None,
     borrower_id: Annotated[UUID | None, Query(description="Only of this borrower")] = None,
 ) -> Paged[EpisodeOut]:
     """Outage episodes, newest first."""
-    rows = service.episodes(
-        session, borrower_id=borrower_id, state=state, after=page.after, limit=page.limit + 1
+    rows = service.episodes_page(
+        session, borrower_id=borrower_id, state=state, cause=cause, after=page.after, limit=page.limit + 1
     )
     return paged(
         [EpisodeOut.model_validate(row, from_attributes=True) for row in rows], page, lambda row: row.id

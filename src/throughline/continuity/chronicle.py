@@ -36,6 +36,16 @@ def note(
     session.flush()
 
 
+def is_noted(session: Session, episode: Episode, kind: str, report_id: str) -> bool:
+    """Whether an entry about that report is on the timeline already."""
+    found = select(TimelineEntry.id).where(
+        TimelineEntry.episode_id == episode.id,
+        TimelineEntry.kind == kind,
+        TimelineEntry.details["report"].as_string() == report_id,
+    )
+    return session.execute(found.limit(1)).first() is not None
+
+
 def note_for_borrower(
     session: Session,
     borrower_id: UUID,

@@ -1,10 +1,12 @@
-"""Jobs of continuity: the end of a protection that has reached its longest time."""
+"""Jobs of continuity: the end of a protection or of a report by time, and who is touched by an incident."""
 
 from __future__ import annotations
 
 from uuid import UUID
 
-from throughline.continuity import service
+from sqlalchemy.orm import Session
+
+from throughline.continuity import incidents, reports, service
 from throughline.kernel import clock
 from throughline.kernel.db import database
 from throughline.kernel.jobs import task
@@ -15,4 +17,28 @@ def cap_case(*, borrower_id: str, case_id: str) -> None:
     """End a case at its cap; a business date that lags behind the clock sets the timer again."""
     database().run(
         lambda session: service.cap_case(session, UUID(borrower_id), UUID(case_id), now=clock.now())
+    )
+
+
+@task("continuity.report_over")
+def report_over(*, borrower_id: str, episode_id: str) -> None:
+    """A report without an end, of which nobody has said more for a month, is over."""
+
+    def close(session: Session) -> None:
+        now = clock.now()
+        try:
+            reports.over(session, UUID(borrower_id), UUID(episode_id), back_at=now, now=now)
+        except reports.ReportUnknown:
+            return  # it was ended, or evidence took it over
+
+    database().run(close)
+
+
+@task("continuity.cover_incident", queue="batch")
+def cover_incident(*, incident_id: str, after: str | None) -> None:
+    """Look at the next borrowers whom an incident may touch; what is left is a job of its own."""
+    database().run(
+        lambda session: incidents.cover(
+            session, UUID(incident_id), UUID(after) if after else None, now=clock.now()
+        )
     )

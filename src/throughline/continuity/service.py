@@ -7,42 +7,86 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from throughline.continuity import chronicle, policy, protection
-from throughline.continuity.events import EpisodeClosed, EpisodeOpened
-from throughline.continuity.models import Episode, ProtectionCase
+from throughline.continuity import chronicle, episodes, policy, protection
+from throughline.continuity.episodes import NewEpisode
+from throughline.continuity.facts import local
+from throughline.continuity.incidents import (
+    IncidentImpossible,
+    IncidentOver,
+    IncidentUnknown,
+    NewIncident,
+    end_incident,
+    incident,
+    incidents,
+    open_incident,
+)
+from throughline.continuity.models import Appeal, Episode, ProtectionCase
 from throughline.continuity.protection import cap_case, on_installment_due
+from throughline.continuity.reports import report
+from throughline.continuity.reviews import (
+    CaseNotFound,
+    appeal,
+    appeals_of,
+    case,
+    decide_appeal,
+    decide_review,
+    may_appeal,
+    queue,
+    record_outage,
+    revoke,
+    words_of,
+)
 from throughline.continuity.views import (
     EpisodeUnknown,
     case_document,
     cases_of,
     episode,
-    episodes,
+    episodes_page,
     protections_of,
     protections_of_loan,
 )
-from throughline.kernel import clock
-from throughline.kernel.events import publish
 from throughline.kernel.i18n import N_, Text, bilingual
-from throughline.kernel.ids import new_id
-from throughline.kernel.settings import settings
+from throughline.line import service as line
 from throughline.messaging import service as messaging
-from throughline.notary import service as notary
 
 __all__ = [
+    "Appeal",
+    "CaseNotFound",
     "EpisodeUnknown",
+    "IncidentImpossible",
+    "IncidentOver",
+    "IncidentUnknown",
     "LineNews",
+    "NewIncident",
+    "PastOutage",
+    "ProtectionCase",
+    "appeal",
+    "appeals_of",
     "cap_case",
+    "case",
     "case_document",
     "cases_of",
+    "decide_appeal",
+    "decide_review",
+    "end_incident",
     "episode",
-    "episodes",
+    "episodes_page",
+    "incident",
+    "incidents",
+    "may_appeal",
     "on_installment_due",
     "on_line_news",
+    "on_past_outage",
+    "open_incident",
     "protections_of",
     "protections_of_loan",
+    "queue",
+    "record_outage",
+    "report",
+    "revoke",
+    "words_of",
 ]
 
 
@@ -61,8 +105,23 @@ class LineNews:
     evidence: list[str]
 
 
+@dataclass(frozen=True, slots=True)
+class PastOutage:
+    """An outage of a line that was over before we knew of it: the fields of `line.outage_learned.v1`."""
+
+    line_id: UUID
+    borrower_id: UUID
+    contact_point_id: UUID
+    state: str
+    cannot_receive: str
+    from_at: datetime
+    to_at: datetime
+    reason: Text
+    evidence: list[str]
+
+
 def on_line_news(session: Session, news: LineNews, *, now: datetime) -> UUID | None:
-    """Open, deepen or close the episode that this change of a line's state asks for; returns its id."""
+    """Open, re-open, deepen or close the episode that this change of a line's state asks for; returns its id."""
     episode = _open_episode_of(session, news.line_id)
     if news.state in policy.CANNOT_RECEIVE:
         if episode is None:
@@ -75,110 +134,89 @@ def on_line_news(session: Session, news: LineNews, *, now: datetime) -> UUID | N
     return None
 
 
-def _open(session: Session, news: LineNews, *, now: datetime) -> UUID:
-    fresh = session.execute(
-        insert(Episode)
-        .values(
-            borrower_id=news.borrower_id,
-            id=new_id(),
-            line_id=news.line_id,
-            contact_point_id=news.contact_point_id,
-            state="open",
-            line_state=news.state,
-            probability=news.probability,
-            cannot_receive=news.cannot_receive,
-            dark_since=news.since,
-            opened_at=now,
-            evidence=news.evidence,
-            reason=news.reason,
-        )
-        .on_conflict_do_nothing(index_elements=["line_id"], index_where=Episode.state == "open")
-        .returning(Episode.id)
-    ).scalar_one_or_none()
-    episode = _open_episode_of(session, news.line_id)
-    if episode is None:
-        raise RuntimeError("the episode that was just opened is not there")
-    if fresh is None:
-        return episode.id  # another transaction opened it
-    publish(
+def on_past_outage(session: Session, past: PastOutage, *, now: datetime) -> UUID:
+    """Learn of an outage that is over: judge what it cost meanwhile, and repair it; returns the episode's id.
+
+    Where an episode of the line covers the days already, there is nothing to learn.
+    """
+    known = [
+        one
+        for one in episodes.overlapping(session, past.borrower_id, past.from_at, past.to_at, causes=("line",))
+        if one.line_id == past.line_id
+    ]
+    if any(one.dark_since <= past.from_at for one in known):
+        return known[0].id
+    found, fresh = episodes.open_episode(
         session,
-        EpisodeOpened(
-            episode.id, news.borrower_id, news.line_id, news.since, news.state, news.probability, news.reason
+        NewEpisode(
+            borrower_id=past.borrower_id,
+            cause="line",
+            kind=past.state,
+            source="line",
+            dark_since=past.from_at,
+            ended_at=past.to_at,
+            line_id=past.line_id,
+            contact_point_id=past.contact_point_id,
+            requested=_requested(session, past.borrower_id, past.evidence),
+            cannot_receive=past.cannot_receive,
+            probability=past.cannot_receive,
+            reason=past.reason,
+            evidence=past.evidence,
         ),
-        aggregate_type="episode",
-        aggregate_id=episode.id,
-        borrower_id=news.borrower_id,
-    )
-    chronicle.note(
-        session,
-        episode,
-        "line",
-        news.reason,
-        at=news.since,
-        details={
-            "state": news.state,
-            "probability": news.probability,
-            "cannot_receive": news.cannot_receive,
-            "evidence": news.evidence,
-        },
-    )
-    chronicle.note(
-        session,
-        episode,
-        "episode_opened",
-        bilingual(N_("An outage episode was opened: the line can receive neither messages nor calls.")),
-        at=now,
-    )
-    notary.commit(
-        session,
-        news.borrower_id,
-        "outage_opened",
-        {
-            "episode": str(episode.id),
-            "line_state": news.state,
-            "probability": news.probability,
-            "cannot_receive": news.cannot_receive,
-            "since": news.since.isoformat(),
-            "evidence": news.evidence,
-        },
         now=now,
     )
-    protection.protect_what_falls_due(session, episode, now=now)
+    if fresh:
+        episodes.merge_reports(session, found, now=now)
+        protection.protect_what_falls_due(session, found, now=now)
+    return found.id
+
+
+def _open(session: Session, news: LineNews, *, now: datetime) -> UUID:
+    again = episodes.reopen(session, news.line_id, news.since, now=now)
+    if again is not None:
+        _deepen(session, again, news, now=now, anew=True)
+        return again.id
+    episode, fresh = episodes.open_episode(
+        session,
+        NewEpisode(
+            borrower_id=news.borrower_id,
+            cause="line",
+            kind=news.state,
+            source="line",
+            dark_since=news.since,
+            line_id=news.line_id,
+            contact_point_id=news.contact_point_id,
+            requested=_requested(session, news.borrower_id, news.evidence),
+            probability=news.probability,
+            cannot_receive=news.cannot_receive,
+            reason=news.reason,
+            evidence=news.evidence,
+        ),
+        now=now,
+    )
+    if fresh:
+        episodes.merge_reports(session, episode, now=now)
+        protection.protect_what_falls_due(session, episode, now=now)
     return episode.id
 
 
-def _deepen(session: Session, episode: Episode, news: LineNews, *, now: datetime) -> None:
+def _deepen(session: Session, episode: Episode, news: LineNews, *, now: datetime, anew: bool = False) -> None:
     """The outage goes on in another state, or is believed more strongly: keep the evidence, judge again."""
     heard = (news.state, news.probability, news.cannot_receive)
-    if (episode.line_state, episode.probability, episode.cannot_receive) == heard:
+    if (episode.kind, episode.probability, episode.cannot_receive) == heard and not anew:
         return
-    episode.line_state = news.state
+    episode.kind = news.state
     episode.probability = news.probability
     episode.cannot_receive = news.cannot_receive
-    episode.evidence = [*episode.evidence, *(one for one in news.evidence if one not in episode.evidence)][
-        -50:
-    ]
+    episode.requested = episode.requested or _requested(session, news.borrower_id, news.evidence)
+    episodes.add_evidence(episode, news.evidence)
     episode.reason = news.reason
-    chronicle.note(
-        session,
-        episode,
-        "line",
-        news.reason,
-        at=now,
-        details={
-            "state": news.state,
-            "probability": news.probability,
-            "cannot_receive": news.cannot_receive,
-            "evidence": news.evidence,
-        },
-    )
+    episodes.note_state(session, episode, at=now)
     protection.protect_what_falls_due(session, episode, now=now)
 
 
 def _close(session: Session, episode: Episode, news: LineNews, *, now: datetime) -> None:
-    episode.state = "closed"
-    episode.back_at = news.since
-    episode.closed_at = now
+    episodes.add_evidence(episode, news.evidence)
     chronicle.note(
         session,
         episode,
@@ -192,50 +230,29 @@ def _close(session: Session, episode: Episode, news: LineNews, *, now: datetime)
             "evidence": news.evidence,
         },
     )
-    back_on = clock.local_date(news.since, settings().zone)
-    cases = session.scalars(
-        select(ProtectionCase)
-        .where(ProtectionCase.episode_id == episode.id, ProtectionCase.state == "granted")
-        .order_by(ProtectionCase.id)
-        .with_for_update()
-    ).all()
-    for case in cases:
-        rule = next(row for row in policy.shipped_rules() if row.id == case.rule_id)
-        dark_from = clock.local_date(episode.dark_since, settings().zone)
-        last_day = policy.last_protected_day(rule, dark_from=dark_from, back_on=back_on)
-        protection.end_case(
-            session,
-            episode,
-            case,
-            last_day=last_day,
-            reason=bilingual(
-                N_(
-                    "Your line is back since %(back)s. The protection ends after %(days)s days to catch up: "
-                    "from the day after %(last)s days of delay count again."
-                ),
-                back=back_on.isoformat(),
-                days=rule.catch_up_days,
-                last=last_day.isoformat(),
-            ),
-            now=now,
-        )
-    sent = messaging.release_held(session, episode.contact_point_id, now=now)
     reason = bilingual(N_("The line is back; the episode is closed."))
+    protection.end_cases(session, episode, local(news.since), now=now)
+    episodes.close(session, episode, back_at=news.since, reason=reason, now=now)
+    sent = (
+        messaging.release_held(session, episode.contact_point_id, now=now)
+        if episode.contact_point_id is not None
+        else 0
+    )
     chronicle.note(session, episode, "episode_closed", reason, at=now, details={"messages_released": sent})
-    publish(
-        session,
-        EpisodeClosed(episode.id, episode.borrower_id, episode.line_id, news.since, reason),
-        aggregate_type="episode",
-        aggregate_id=episode.id,
-        borrower_id=episode.borrower_id,
-    )
-    notary.commit(
-        session,
-        episode.borrower_id,
-        "outage_closed",
-        {"episode": str(episode.id), "back_at": news.since.isoformat(), "evidence": news.evidence},
-        now=now,
-    )
+
+
+def _requested(session: Session, borrower_id: UUID, evidence: list[str]) -> bool:
+    """Whether the carrier said that the borrower asked for the stop (停机保号)."""
+    ids = [UUID(one) for one in evidence if _is_id(one)]
+    return bool(ids) and "requested" in line.stop_reasons(session, borrower_id, ids)
+
+
+def _is_id(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _open_episode_of(session: Session, line_id: UUID) -> Episode | None:

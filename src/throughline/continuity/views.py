@@ -28,11 +28,12 @@ def episode(session: Session, episode_id: UUID) -> Episode:
     return found
 
 
-def episodes(
+def episodes_page(
     session: Session,
     *,
     borrower_id: UUID | None = None,
     state: str | None = None,
+    cause: str | None = None,
     after: UUID | None,
     limit: int,
 ) -> list[Episode]:
@@ -42,6 +43,8 @@ def episodes(
         query = query.where(Episode.borrower_id == borrower_id)
     if state is not None:
         query = query.where(Episode.state == state)
+    if cause is not None:
+        query = query.where(Episode.cause == cause)
     if after is not None:
         query = query.where(Episode.id < after)
     return list(session.scalars(query.order_by(Episode.id.desc()).limit(limit)))
@@ -87,6 +90,7 @@ def case_document(case: ProtectionCase) -> dict[str, Any]:
         "installment_nr": case.installment_nr,
         "due_date": case.due_date.isoformat(),
         "state": case.state,
+        "policy_version": case.policy_version,
         "rule_id": case.rule_id,
         "first_day": case.first_day.isoformat() if case.first_day else None,
         "last_day": case.last_day.isoformat() if case.last_day else None,

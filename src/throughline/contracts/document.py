@@ -14,13 +14,12 @@ from html import unescape
 from importlib.resources import files
 from typing import Any
 
-import yaml
 from jinja2 import Environment, StrictUndefined
 
+from throughline.contracts import outage, outage_words
 from throughline.kernel.money import format_money, from_minor
 
 TEMPLATE = "cash-loan-1"
-CLAUSE = "outage-clause-1"
 
 
 class DocumentIncomplete(RuntimeError):
@@ -35,14 +34,6 @@ class Party:
     id_number: str
     account_last_four: str
     bank_code: str
-
-
-@lru_cache(maxsize=4)
-def outage_clause(version: str) -> dict[str, Any]:
-    """The clause's rows by version."""
-    text = files("throughline.contracts").joinpath(f"data/{version}.yaml").read_text(encoding="utf-8")
-    document: dict[str, Any] = yaml.safe_load(text)
-    return document
 
 
 @lru_cache(maxsize=1)
@@ -70,6 +61,8 @@ def render(
     def money_en(amount_minor: int) -> str:
         return f"{currency} {from_minor(amount_minor, currency)}"
 
+    policy = outage.newest()
+    sentences = outage_words.clause(policy)
     html = (
         _environment()
         .from_string(source)
@@ -82,7 +75,9 @@ def render(
             lender_en=lender_en,
             agreed_on=agreed_on.isoformat(),
             cost_table_hash=cost_table_hash,
-            clause=outage_clause(CLAUSE),
+            clause_version=policy.version,
+            clause_digest=policy.digest,
+            clause=sentences,
             money_zh=money_zh,
             money_en=money_en,
         )
@@ -94,7 +89,7 @@ def render(
         "account": party.account_last_four,
         "amount": money_zh(table["principal_minor"]),
         "rate": table["apr"]["percent"],
-        "clause": outage_clause(CLAUSE)["rows"][0]["zh"],
+        "clause": sentences[0]["zh-CN"],
     }
     lost = [what for what, value in must.items() if value not in text]
     if lost:

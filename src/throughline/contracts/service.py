@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from throughline.contracts import costs, document
+from throughline.contracts import costs, document, outage
 from throughline.contracts.events import ContractSigned
 from throughline.contracts.models import Contract, CostTable, Showing
 from throughline.contracts.offers import OfferTerms, Row
@@ -36,6 +36,7 @@ __all__ = [
     "Payee",
     "Row",
     "Showing",
+    "clause_version",
     "confirm_cost_table",
     "contract",
     "contract_document",
@@ -191,7 +192,7 @@ def draft_contract(
         cost_table_id=table.id,
         showing_id=shown.id,
         template=document.TEMPLATE,
-        clause=document.CLAUSE,
+        clause=outage.newest().version,
         document=crypto.seal(session, borrower_id, _place(contract_id), content.decode("utf-8")),
         sha256=hashlib.sha256(content).hexdigest(),
         principal_minor=table.content["principal_minor"],
@@ -300,6 +301,13 @@ def contract(session: Session, borrower_id: UUID, contract_id: UUID) -> Contract
     if row is None:
         raise ContractUnknown
     return row
+
+
+def clause_version(session: Session, borrower_id: UUID, contract_id: UUID) -> str | None:
+    """The version of the outage policy that a contract pins; None where the contract is not ours."""
+    return session.execute(
+        select(Contract.clause).where(Contract.borrower_id == borrower_id, Contract.id == contract_id)
+    ).scalar_one_or_none()
 
 
 def contract_document(session: Session, borrower_id: UUID, contract_id: UUID) -> bytes:

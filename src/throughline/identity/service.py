@@ -54,6 +54,7 @@ from throughline.identity.sessions import (
     current_session,
     end_other_sessions,
     end_session,
+    first_presence,
     living,
     sessions_of,
 )
@@ -144,6 +145,7 @@ __all__ = [
     "finish_passkey",
     "finish_sign_in",
     "finish_step_up",
+    "first_presence",
     "living",
     "register",
     "require_level",

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import case, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from throughline.identity.cookies import DEVICE_LIFE
@@ -118,6 +118,23 @@ def sessions_of(session: Session, subject_id: UUID, *, now: datetime) -> list[Lo
         .limit(MAX_SESSIONS)
     )
     return [_view(row) for row in rows]
+
+
+def first_presence(session: Session, borrower_id: UUID, since: datetime, until: datetime) -> datetime | None:
+    """When a borrower first used a session in a span of time, ended sessions included; None: never.
+
+    Of a session from before the span only its last use is known, so that counts.
+    """
+    used = case((SessionRow.created_at >= since, SessionRow.created_at), else_=SessionRow.last_seen_at)
+    first: datetime | None = session.execute(
+        select(func.min(used)).where(
+            SessionRow.subject_id == borrower_id,
+            SessionRow.kind == "borrower",
+            used >= since,
+            used <= until,
+        )
+    ).scalar_one()
+    return first
 
 
 def end_session(session: Session, subject_id: UUID, session_id: UUID, *, reason: str, now: datetime) -> None:

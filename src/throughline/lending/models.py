@@ -170,6 +170,7 @@ class InstallmentRow(Base):
     __table_args__ = (
         _of_loan(),
         Index("ix_lending_installment_due", "borrower_id", "due_date"),
+        Index("ix_lending_installment_due_date", "due_date", "borrower_id"),
     )
 
     borrower_id: Mapped[UUID] = mapped_column(primary_key=True)

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
@@ -306,6 +306,70 @@ def installments_due(
         InstallmentDueView(row.loan_id, row.nr, row.due_date, row.outstanding_minor, currency)
         for row, currency in rows
     ]
+
+
+def installments_touched(
+    session: Session, borrower_id: UUID, from_date: date, to_date: date, *, unmet_on: date
+) -> list[InstallmentDueView]:
+    """Installments due in some days, both inside, that were not paid in time and still owed something on a day.
+
+    Those of closed loans are among them: what a late payment cost may have to be repaired.
+    """
+    rows = session.execute(
+        select(InstallmentRow, LoanRow.currency)
+        .join(
+            LoanRow,
+            (LoanRow.borrower_id == InstallmentRow.borrower_id) & (LoanRow.id == InstallmentRow.loan_id),
+        )
+        .where(
+            InstallmentRow.borrower_id == borrower_id,
+            InstallmentRow.due_date.between(from_date, to_date),
+            or_(
+                InstallmentRow.outstanding_minor > 0,
+                and_(
+                    InstallmentRow.obligations_met_on > InstallmentRow.due_date,
+                    InstallmentRow.obligations_met_on >= unmet_on,
+                ),
+            ),
+            LoanRow.disbursed_on.is_not(None),
+        )
+        .order_by(InstallmentRow.due_date, InstallmentRow.loan_id)
+        .limit(1_000)
+    )
+    return [
+        InstallmentDueView(row.loan_id, row.nr, row.due_date, row.outstanding_minor, currency)
+        for row, currency in rows
+    ]
+
+
+def borrowers_due(
+    session: Session, from_date: date, to_date: date, *, after: UUID | None, limit: int
+) -> list[UUID]:
+    """A page of borrowers, in order, with an installment due in some days that is open or was paid late."""
+    query = (
+        select(InstallmentRow.borrower_id)
+        .where(
+            InstallmentRow.due_date.between(from_date, to_date),
+            or_(
+                InstallmentRow.outstanding_minor > 0,
+                InstallmentRow.obligations_met_on > InstallmentRow.due_date,
+            ),
+        )
+        .distinct()
+        .order_by(InstallmentRow.borrower_id)
+        .limit(limit)
+    )
+    if after is not None:
+        query = query.where(InstallmentRow.borrower_id > after)
+    return list(session.scalars(query))
+
+
+def loan_summary(session: Session, loan_id: UUID) -> LoanSummary:
+    """One loan as it stands in lists. Raises LoanUnknown."""
+    row = session.scalars(select(LoanRow).where(LoanRow.id == loan_id)).one_or_none()
+    if row is None:
+        raise LoanUnknown
+    return _summaries(session, [row])[0]
 
 
 def payoff(session: Session, loan_id: UUID, on: date, *, borrower_id: UUID | None = None) -> PayoffQuote:

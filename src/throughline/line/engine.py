@@ -14,7 +14,7 @@ from throughline.kernel import clock
 from throughline.kernel.db import Database
 from throughline.kernel.jobs import NewJob, defer, defer_many
 from throughline.kernel.logging import get_logger
-from throughline.line import beliefs, claims, fold, intake, planning, telling, track
+from throughline.line import beliefs, claims, fold, intake, past, planning, telling, track
 from throughline.line.beliefs import Batch
 from throughline.line.fold import Mask
 from throughline.line.models import Line, LineBelief
@@ -40,6 +40,7 @@ def believe(
     push = np.array([line.id in notices for line in batch.lines], dtype=bool)
     open_ = _unsettled(batch, shown) | push
     telling.tell(session, batch, shown, now=now)
+    past.tell(session, batch, since, now=now)
     beliefs.store(session, batch, now=now)
     claims.weigh(session, batch, now=now)
     if open_.any():

@@ -31,6 +31,25 @@ class LineStateChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class OutageLearned:
+    """A line could not receive for a while, is back, and late evidence tells of it only now.
+
+    `cannot_receive`: the strongest belief in it, 0-1 with four decimals; `state` the likeliest state then.
+    """
+
+    TYPE: ClassVar[str] = "line.outage_learned.v1"
+    line_id: UUID
+    borrower_id: UUID
+    contact_point_id: UUID
+    state: str
+    cannot_receive: str
+    from_at: datetime
+    to_at: datetime
+    reason: Text
+    evidence: list[str]
+
+
+@dataclass(frozen=True, slots=True)
 class LineAlarmRaised:
     """The line can receive nothing, believed with at least 0.9."""
 

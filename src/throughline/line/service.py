@@ -287,6 +287,29 @@ def lines_that_are(session: Session, line_ids: Collection[UUID]) -> set[UUID]:
     return set(session.scalars(select(Line.id).where(Line.id.in_(sorted(line_ids)))))
 
 
+def stop_reasons(session: Session, borrower_id: UUID, signal_ids: Collection[UUID]) -> set[str]:
+    """The reasons for a stop that carriers gave in some signals, such as "requested" or "arrears"."""
+    found = session.scalars(
+        select(LineSignal.attributes["reason"].as_string()).where(
+            LineSignal.borrower_id == borrower_id, LineSignal.id.in_(sorted(signal_ids))
+        )
+    )
+    return {one for one in found if one}
+
+
+def lines_at(
+    session: Session, borrowers: Collection[UUID], carrier: str, region: str | None
+) -> dict[UUID, UUID]:
+    """Those of some borrowers whose line is with a carrier (and in a home region, where given): borrower → line."""
+    query = select(Line.borrower_id, Line.id).where(
+        Line.borrower_id.in_(sorted(borrowers)), Line.carrier == carrier
+    )
+    if region:
+        query = query.where(Line.home_region == region)
+    rows = session.execute(query.order_by(Line.id))
+    return {row[0]: row[1] for row in rows}
+
+
 def received_lately(session: Session, line_ids: Collection[UUID], source: str, *, now: datetime) -> int:
     """How many signals of a source came in for some lines in the last 24 hours."""
     return session.execute(

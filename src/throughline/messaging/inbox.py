@@ -93,6 +93,15 @@ def mark_read(session: Session, borrower_id: UUID, message_id: UUID, *, now: dat
     return _view(session, row)
 
 
+def first_reading(session: Session, borrower_id: UUID, since: datetime, until: datetime) -> datetime | None:
+    """When a borrower first opened a message of ours in a span of time; None: never."""
+    return session.execute(
+        select(func.min(MsgInbox.read_at)).where(
+            MsgInbox.borrower_id == borrower_id, MsgInbox.read_at >= since, MsgInbox.read_at <= until
+        )
+    ).scalar_one()
+
+
 def was_read(session: Session, borrower_id: UUID, intent_id: UUID) -> bool:
     """Whether the borrower has opened the message of this intent."""
     found = session.execute(

@@ -1,7 +1,7 @@
 """The verbs of messaging, for the packages above. Each runs in the caller's transaction."""
 
 from throughline.messaging.held import held_steps, release_held
-from throughline.messaging.inbox import InboxMessage, UnknownMessage, inbox, mark_read, unread
+from throughline.messaging.inbox import InboxMessage, UnknownMessage, first_reading, inbox, mark_read, unread
 from throughline.messaging.requests import NewIntent, request
 from throughline.messaging.views import (
     AttemptView,
@@ -24,6 +24,7 @@ __all__ = [
     "StepView",
     "UnknownIntent",
     "UnknownMessage",
+    "first_reading",
     "held_steps",
     "inbox",
     "intent_story",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
-from throughline.continuity import joint
+from throughline.continuity import joint, unfinished
 from throughline.continuity import service as continuity
 from throughline.continuity.models import ProtectionCase
 from throughline.kernel import clock
@@ -35,6 +35,12 @@ LINE_STATES = {
     "reassigned": N_("given to somebody else"),
     "device_off": N_("phone switched off or without signal"),
     "unknown": N_("not known"),
+}
+# What was begun when an outage came, and where it goes on.
+HELD = {
+    "application": (N_("Your application"), "/applications/"),
+    "signature": (N_("Your contract, ready to be signed"), "/applications/"),
+    "repayment": (N_("Your repayment"), "/pay/"),
 }
 
 
@@ -67,5 +73,7 @@ def home(request: Request, borrower_id: Borrower, session: Reading) -> HTMLRespo
         line_states=LINE_STATES,
         help_now=help_now,
         has_plans=bool(offers()),
+        held=unfinished.held_of(session, borrower_id),
+        held_names=HELD,
         unread=messaging.unread(session, borrower_id),
     )

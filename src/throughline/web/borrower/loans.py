@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 from sqlalchemy.orm import Session
 
+from throughline.continuity import paycodes
 from throughline.continuity import service as continuity
 from throughline.kernel import clock, money
 from throughline.kernel.db import database
@@ -137,6 +138,8 @@ def _page(
 ) -> HTMLResponse:
     loan = lending.loan_view(session, loan_id, borrower_id=borrower_id)
     due_minor = loan.next_due.outstanding_minor if loan.next_due else 0
+    cases = continuity.protections_of_loan(session, loan_id)
+    appeals = {case.id: continuity.appeals_of(session, case.id) for case in cases}
     return show(
         request,
         "loan.html",
@@ -145,5 +148,8 @@ def _page(
         standing=STATUSES[loan.status],
         amount=typed if typed is not None else money.from_minor(due_minor, loan.currency),
         may_repay=loan.status is LoanStatus.ACTIVE and loan.outstanding_minor > 0,
-        cases=continuity.protections_of_loan(session, loan_id),
+        cases=cases,
+        pay_codes=paycodes.codes_of(session, borrower_id, loan_id, now=clock.now()),
+        appeals=appeals,
+        may_appeal={case.id for case in cases if continuity.may_appeal(case, appeals[case.id])},
     )

@@ -8,16 +8,34 @@ from throughline.web.borrower import (
     account,
     applications,
     apply,
+    callback,
     enrol,
     entry,
     home,
     inbox,
     loans,
+    outages,
+    pay_for,
     plans,
     receipts,
     sign_in,
 )
 
 router = APIRouter(include_in_schema=False)
-for part in (entry, sign_in, enrol, home, apply, applications, loans, plans, inbox, receipts, account):
+for part in (
+    entry,
+    sign_in,
+    enrol,
+    home,
+    apply,
+    applications,
+    loans,
+    outages,
+    pay_for,
+    callback,
+    plans,
+    inbox,
+    receipts,
+    account,
+):
     router.include_router(part.router)

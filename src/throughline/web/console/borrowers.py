@@ -60,7 +60,7 @@ def borrower(
         lines={one.contact_point_id: one for one in line.lines_of(session, borrower_id)},
         loans=lending.loans_of(session, borrower_id, limit=NEWEST),
         applications=origination.applications(session, borrower_id=borrower_id, after=None, limit=NEWEST),
-        episodes=continuity.episodes(session, borrower_id=borrower_id, after=None, limit=NEWEST),
+        episodes=continuity.episodes_page(session, borrower_id=borrower_id, after=None, limit=NEWEST),
         consents=parties.consents(session, borrower_id, limit=NEWEST),
     )
 

@@ -18,6 +18,9 @@ from throughline.web.console.labels import label
 # The sections of the navigation: path, scope that shows it, name.
 SECTIONS = (
     ("/console/episodes", "continuity:read", N_("Outages")),
+    ("/console/reviews", "continuity:read", N_("Reviews")),
+    ("/console/incidents", "continuity:read", N_("Incidents")),
+    ("/console/callbacks", "continuity:read", N_("Calls")),
     ("/console/lines", "line:read", N_("Lines")),
     ("/console/joint", "continuity:read", N_("Joint plans")),
     ("/console/borrowers", "parties:read", N_("Borrowers")),

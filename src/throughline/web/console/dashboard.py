@@ -72,7 +72,7 @@ def dashboard(request: Request, session: Reading, caller: Staff) -> HTMLResponse
 
 
 def _outages(session: Session) -> tuple[int, list[Episode]]:
-    newest = continuity.episodes(session, state="open", after=None, limit=NEWEST)
+    newest = continuity.episodes_page(session, state="open", after=None, limit=NEWEST)
     return figures.open_episodes(session), newest
 
 

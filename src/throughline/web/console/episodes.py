@@ -10,9 +10,10 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse
 from sqlalchemy.orm import Session
 
-from throughline.continuity import chronicle, policy
+from throughline.continuity import chronicle
 from throughline.continuity import service as continuity
 from throughline.continuity.models import Episode, ProtectionCase
+from throughline.contracts import outage
 from throughline.kernel import clock
 from throughline.kernel.http import PageParams, Reading, paged
 from throughline.kernel.settings import settings
@@ -40,7 +41,7 @@ def episode_list(
     state: Annotated[str | None, Query(pattern="^(open|closed)$")] = None,
 ) -> HTMLResponse:
     """Outages, newest first."""
-    rows = continuity.episodes(session, state=state, after=page.after, limit=page.limit + 1)
+    rows = continuity.episodes_page(session, state=state, after=page.after, limit=page.limit + 1)
     found = paged(rows, page, lambda row: row.id)
     return show(
         request,
@@ -72,7 +73,9 @@ def episode_page(
         strip=_strip(episode, cases),
         evidence=_evidence(session, episode),
         cases=[(case, _record(session, case)) for case in cases],
-        rules=[rule for rule in policy.shipped_rules() if episode.line_state in rule.line_states],
+        rule=outage.newest().row_for(
+            episode.cause, episode.kind, clock.local_date(episode.dark_since, settings().zone)
+        ),
         entries=entries[:ENTRIES],
         later=entries[ENTRIES - 1].id if len(entries) > ENTRIES else None,
     )
@@ -86,6 +89,8 @@ def _profile(session: Session, borrower_id: UUID) -> Any:
 
 
 def _number(session: Session, episode: Episode) -> str:
+    if episode.contact_point_id is None:
+        return "–"
     try:
         return parties.contact_point(session, episode.contact_point_id).masked
     except parties.UnknownContactPoint:
@@ -98,6 +103,8 @@ def _record(session: Session, case: ProtectionCase) -> notary.RecordView | None:
 
 def _evidence(session: Session, episode: Episode) -> list[tuple[line.TimelineEntry, bool]]:
     """The line's signals and changes around the outage, and whether the episode stands on each."""
+    if episode.line_id is None:
+        return []
     until = (episode.closed_at or clock.now()) + timedelta(days=1)
     entries = line.timeline(session, episode.line_id, since=episode.dark_since - BEFORE, until=until)
     named = {str(one) for one in episode.evidence}

@@ -8,8 +8,10 @@ from throughline.web.console import (
     applications,
     auth,
     borrowers,
+    callbacks,
     dashboard,
     episodes,
+    incidents,
     jobs,
     joint,
     ledger,
@@ -18,6 +20,7 @@ from throughline.web.console import (
     messages,
     payments,
     proposals,
+    reviews,
     what_if,
 )
 
@@ -26,6 +29,9 @@ for part in (
     auth,
     dashboard,
     episodes,
+    incidents,
+    reviews,
+    callbacks,
     lines,
     joint,
     borrowers,

@@ -1,0 +1,352 @@
+"""Outages end to end with the running platform: each case as a borrower, a carrier and staff would live it.
+
+The line that is suspended three days over a due date is the story of `test_story.py`; here are the other ways in
+which a phone goes silent, and the false ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import httpx
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from support.loans import paid_out_loan
+from system.installation import Installation, running
+from throughline.continuity import incidents
+from throughline.continuity import service as continuity
+from throughline.continuity.models import Episode
+from throughline.kernel import clock
+from throughline.kernel.db import database
+from throughline.kernel.ids import new_id
+from throughline.lab.story import suspended_line
+from throughline.lab.story.people import invent
+from throughline.lab.story.stage import Stage, set_up
+from throughline.lending import service as lending
+from throughline.line.models import Line, LineBelief
+from throughline.parties import service as parties
+from throughline.parties.purposes import Purpose
+from throughline.parties.records import NewPerson
+
+pytestmark = [pytest.mark.system]
+ZONE = ZoneInfo("Asia/Shanghai")
+DAY = timedelta(days=1)
+GRACE_DAYS = 3  # of the product's penalty
+CROWD = 1_000
+
+
+@pytest.fixture(scope="module")
+def platform() -> Iterator[Installation]:
+    with running() as installation:
+        yield installation
+
+
+@pytest.fixture
+def stage(platform: Installation) -> Iterator[Stage]:
+    """A registered borrower with factors that need no line, whose line is watched."""
+    found = set_up(platform.url, "zh-CN", platform.home, invent())
+    list(suspended_line.register(found))
+    yield found
+    found.close()
+
+
+def lend(stage: Stage, *, due_in: int) -> date:
+    """A loan whose first installment falls due in so many days (it may be past); returns the day."""
+
+    def verb(session: Session) -> tuple[UUID, date]:
+        wanted = clock.local_date(clock.now(), "Asia/Shanghai") + due_in * DAY
+        for days_ago in range(20, 120):
+            loan_id = paid_out_loan(session, UUID(stage.borrower_id), days_ago=days_ago)
+            due = lending.loan_view(session, loan_id).installments[0].due_date
+            if due <= wanted:
+                return loan_id, due
+            session.rollback()
+        raise LookupError("no loan falls due then")
+
+    loan_id, due = database().run(verb)
+    stage.loan_id = str(loan_id)
+    return due
+
+
+def go_to(stage: Stage, day: date) -> None:
+    suspended_line._move_to(stage, day)
+
+
+def loan_of(stage: Stage) -> dict[str, Any]:
+    found: dict[str, Any] = stage.staff.get(f"/loans/{stage.loan_id}")
+    return found
+
+
+def cases_of(stage: Stage) -> list[dict[str, Any]]:
+    found = stage.staff.items("/episodes", borrower_id=stage.borrower_id)
+    return [
+        case | {"episode": one}
+        for one in found
+        for case in stage.staff.get(f"/episodes/{one['id']}")["cases"]
+        if case["loan_id"] == stage.loan_id
+    ]
+
+
+def until_case(stage: Stage, state: str, cause: str) -> dict[str, Any]:
+    def look() -> dict[str, Any] | None:
+        return next(
+            (one for one in cases_of(stage) if (one["state"], one["episode"]["cause"]) == (state, cause)),
+            None,
+        )
+
+    return stage.until(f"a case {state} for {cause}", look)
+
+
+def post(stage: Stage, path: str, body: Any) -> Any:
+    """A write of the lender's own program."""
+    answer = httpx.post(
+        f"{stage.base_url}/api/v1{path}",
+        json=body,
+        headers={**stage.staff._headers, "Idempotency-Key": str(new_id())},
+        timeout=120,
+        trust_env=False,
+    )
+    assert answer.status_code < 300, answer.text
+    return answer.json()
+
+
+def decide(verb: Callable[[Session], Any]) -> None:
+    """What a person of the staff decides in the console."""
+    database().run(verb)
+
+
+def noon(day: date) -> datetime:
+    return datetime.combine(day, time(12), tzinfo=ZONE).astimezone(UTC)
+
+
+def test_the_phone_is_lost_and_the_number_cancelled(stage: Stage) -> None:
+    due = lend(stage, due_in=2)
+    said = stage.first.post("/me/outages", {"kind": "phone_lost", "from_at": clock.now().isoformat()})
+    assert said["cause"] == "claim"
+    case = until_case(stage, "granted", "claim")
+    assert case["due_date"] == due.isoformat()
+    go_to(stage, due + DAY)
+    stage.outside.set_line(stage.person.phone, "cancelled")
+    full = until_case(stage, "granted", "line")
+    assert full["episode"]["kind"] in {"cancelled", "reassigned"}
+    merged = stage.until(
+        "the report is taken over",
+        lambda: [one for one in stage.first.get("/me/outages")["items"] if one["state"] == "merged"],
+    )
+    assert merged[0]["merged_into"] == full["episode"]["id"]
+    go_to(stage, due + 8 * DAY)
+    loan = loan_of(stage)
+    assert (
+        (loan["penalty_minor"], loan["delinquency"]["delinquent_days"]) == (0, 0)
+        if "delinquency" in loan
+        else True
+    )
+    texts = stage.outside.texts_to(stage.person.phone)
+    assert not any("贷" in one["text"] or "还款" in one["text"] for one in texts)
+    # Another machine, no phone: the saved passkey lets them in, and a code that somebody else pays by.
+    begun = stage.other.post("/sign-in/passkey/begin")
+    response = stage.authenticator.get(begun["options"], stage.other.origin)
+    stage.other.post("/sign-in/passkey/finish", {"challenge_id": begun["challenge_id"], "response": response})
+    made = stage.other.post(f"/me/loans/{stage.loan_id}/pay-codes")
+    neighbour = httpx.Client(base_url=f"{stage.base_url}/api/v1", timeout=60, trust_env=False)
+    asked = neighbour.post("/pay-by-code/look", json={"code": made["code"]}).json()
+    order = neighbour.post(
+        "/pay-by-code",
+        json={"code": made["code"], "amount_minor": asked["due_minor"]},
+        headers={"Idempotency-Key": str(new_id())},
+    ).json()
+
+    def ready() -> str | None:
+        path = f"/pay-by-code/orders/{order['order_id']}"
+        found: str | None = neighbour.post(path, json={"code": made["code"]}).json()["code_url"]
+        return found
+
+    stage.outside.scan_and_pay(stage.until("WeChat gives a QR code", ready))
+    stage.until(
+        "the installment is paid",
+        lambda: stage.other.get(f"/me/loans/{stage.loan_id}")["installments"][0]["outstanding_minor"] == 0,
+    )
+    neighbour.close()
+
+
+def test_suspended_twice_is_one_outage(stage: Stage) -> None:
+    due = lend(stage, due_in=1)
+    stage.outside.set_line(stage.person.phone, "suspended")
+    first = until_case(stage, "granted", "line")
+    stage.outside.set_line(stage.person.phone, "active")
+    until_case(stage, "ended", "line")
+    stage.outside.set_line(stage.person.phone, "suspended")
+
+    def again() -> list[dict[str, Any]]:
+        found = [one for one in cases_of(stage) if one["state"] == "granted"]
+        return found if found and len(cases_of(stage)) == 2 else []
+
+    (second,) = stage.until("the protection goes on", again)
+    assert second["episode"]["id"] == first["episode"]["id"]
+    go_to(stage, due + 5 * DAY)
+    assert stage.first.get(f"/me/loans/{stage.loan_id}")["penalty_minor"] == 0
+    stage.outside.set_line(stage.person.phone, "active")
+    stage.until("both have ended", lambda: {one["state"] for one in cases_of(stage)} == {"ended"})
+    kinds = [
+        row["kind"] for row in stage.staff.items(f"/episodes/{first['episode']['id']}/timeline", limit="200")
+    ]
+    assert kinds.count("episode_reopened") == 1
+
+
+def test_a_false_claim_with_the_app_in_use_goes_to_a_person_and_costs_nobody_more(stage: Stage) -> None:
+    due = lend(stage, due_in=1)
+    go_to(stage, due)
+    beats = [
+        {"observed_at": (clock.now() - timedelta(minutes=minutes)).isoformat(), "transport": "cellular"}
+        for minutes in (30, 60, 90, 120, 150)
+    ]
+    stage.first.post("/me/heartbeats", {"heartbeats": beats})
+    post(stage, "/lines/signals", {"signals": [
+        {"number": stage.person.phone, "observed_at": (clock.now() - timedelta(minutes=45)).isoformat(),
+         "source": "sms.receipt", "provider": "smpp", "code": "DELIVRD"},
+        {"number": stage.person.phone, "observed_at": (clock.now() - timedelta(minutes=40)).isoformat(),
+         "source": "voice.sip", "provider": "route", "code": "answered"},
+    ]})  # fmt: skip
+    stage.first.post(
+        "/me/outages",
+        {"kind": "line_out", "from_at": (clock.now() - timedelta(hours=3)).isoformat()},
+    )
+    case = until_case(stage, "review", "claim")
+    assert "interest_pause" not in case["measures"]
+    waiting = [one["case_id"] for one in stage.staff.items("/protection-cases", limit="200")]
+    assert case["case_id"] in waiting
+    reason = {"zh-CN": "当时应用正在使用移动数据。", "en": "The app was in use over mobile data then."}
+    decide(
+        lambda session: continuity.decide_review(
+            session, UUID(case["case_id"]), grant=False, reason=reason, by=new_id(), now=clock.now()
+        )
+    )
+    refused = until_case(stage, "refused", "claim")
+    assert refused["reason"]["zh-CN"] == reason["zh-CN"]
+    go_to(stage, due + 10 * DAY)
+    loan = stage.first.get(f"/me/loans/{stage.loan_id}")
+    assert loan["penalty_minor"] > 0  # as without the claim: nobody profits from pretending
+    stage.first.post(f"/me/protections/{case['case_id']}/appeals", {"words": "我确实停机了"})
+    appeals = stage.first.get(f"/me/protections/{case['case_id']}/appeals")
+    assert [one["state"] for one in appeals] == ["open"]
+
+
+def test_our_only_sms_route_is_dead(stage: Stage) -> None:
+    due = lend(stage, due_in=2)
+    incident = post(
+        stage,
+        "/incidents",
+        {
+            "cause": "own",
+            "kind": "message_route",
+            "scope": {"route": "sms"},
+            "began_at": (clock.now() - timedelta(minutes=5)).isoformat(),
+        },
+    )
+    case = until_case(stage, "granted", "own")
+    assert "report_hold" in case["measures"]
+    mails = stage.until("an e-mail says so", lambda: stage.outside.mails_to(stage.person.email))
+    assert mails
+    (newest, *_) = stage.first.get("/me/messages")["items"]
+    assert newest["subject"]["zh-CN"] == "我们的服务出现故障，您的还款已受保护"
+    go_to(stage, due + DAY)
+    post(stage, f"/incidents/{incident['id']}/end", {})
+    ended = until_case(stage, "ended", "own")
+    assert date.fromisoformat(ended["last_day"]) >= due + DAY
+    assert stage.first.get(f"/me/loans/{stage.loan_id}")["penalty_minor"] == 0
+
+
+def crowd(region: str, due_in: int) -> list[UUID]:
+    """A thousand borrowers of one region with an installment due in days, each with a watched line."""
+    made: list[UUID] = []
+
+    def some(session: Session, first: int) -> None:
+        for number in range(first, first + 100):
+            person = NewPerson(
+                f"居民{number}", invent().id_number, f"+8613777{number:06d}", f"crowd-{number}@example.com",
+                "zh-CN", "Asia/Shanghai",
+            )  # fmt: skip
+            borrower_id = parties.register_person(session, person, now=clock.now())
+            parties.give_consents(
+                session,
+                borrower_id,
+                [Purpose.CONTACT, Purpose.CONTINUITY],
+                {"channel": "test"},
+                now=clock.now(),
+            )
+            (point,) = [one for one in parties.contact_points(session, borrower_id) if one.kind == "phone"]
+            line_id = new_id()
+            session.add(
+                Line(
+                    borrower_id=borrower_id, id=line_id, contact_point_id=point.id, number_index=point.id.bytes,
+                    carrier="simulator", home_region=region, registered_at=clock.now(), state="unknown",
+                    probability="0", since=clock.now(), alarm=False, evidence=[],
+                )
+            )  # fmt: skip
+            session.add(LineBelief(borrower_id=borrower_id, line_id=line_id, next_look_at=None))
+            paid_out_loan(session, borrower_id, days_ago=31 - due_in)
+            made.append(line_id)
+
+    for first in range(0, CROWD, 100):
+        database().run(lambda session, first=first: some(session, first))  # type: ignore[misc]
+    return made
+
+
+def test_a_regional_outage_of_a_thousand_borrowers_is_one_incident(stage: Stage) -> None:
+    """A thousand lines of one carrier fall silent together: one incident, all protected, nobody alarmed alone."""
+    go_to(stage, clock.local_date(clock.now(), "Asia/Shanghai") + 5 * DAY)  # some days in which all was quiet
+    region = "test-region"
+    ids = crowd(region, due_in=1)
+    silent_at = clock.now()
+    for first in range(0, CROWD, 500):
+        post(stage, "/lines/signals", {"signals": [
+            {"line_id": str(line_id), "observed_at": silent_at.isoformat(), "source": "sms.receipt",
+             "provider": "map", "code": "27"}
+            for line_id in ids[first : first + 500]
+        ]})  # fmt: skip
+
+    def opened() -> list[dict[str, Any]]:
+        rows = stage.staff.items("/incidents", state="open")
+        return [row for row in rows if row["scope"].get("region") == region]
+
+    (incident,) = stage.until("one incident is open", opened)
+
+    def effect() -> incidents.Effect:
+        return database().run(lambda session: incidents.effect(session, UUID(incident["id"])))
+
+    stage.until("everybody is protected", lambda: effect().protected >= CROWD)
+    assert effect() == incidents.Effect(CROWD, CROWD, 0, 0)
+
+    def alone(session: Session) -> tuple[int, int]:
+        alarms = session.scalar(
+            select(func.count()).select_from(Line).where(Line.home_region == region, Line.alarm)
+        )
+        own = session.scalar(
+            select(func.count()).select_from(Episode).where(Episode.cause == "line", Episode.line_id.in_(ids))
+        )
+        return alarms or 0, own or 0
+
+    assert database().run(alone) == (0, 0)
+
+    def end(session: Session) -> None:
+        continuity.end_incident(session, UUID(incident["id"]), ended_at=clock.now(), now=clock.now())
+
+    database().run(end)
+
+    def still_open(session: Session) -> int:
+        return (
+            session.scalar(
+                select(func.count())
+                .select_from(Episode)
+                .where(Episode.incident_id == UUID(incident["id"]), Episode.state == "open")
+            )
+            or 0
+        )
+
+    stage.until("all episodes are closed", lambda: database().run(still_open) == 0)
