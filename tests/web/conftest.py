@@ -30,6 +30,7 @@ def _nobody_outside(database: Database) -> Iterator[None]:
         "MESSAGING_SMS_URL",
         "LINE_JOINT_SPONSORED_URL",
         "LINE_JOINT_CONTRACT_URL",
+        "BUREAU_URL",
     ):
         patch.setenv(f"THROUGHLINE_{name}", nowhere)
     patch.setenv("THROUGHLINE_MESSAGING_SMTP_PORT", str(free_port()))

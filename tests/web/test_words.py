@@ -10,6 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from throughline.ledger.accounts import ROLES, Nature
+from throughline.lending.bureau.disputes import DisputeState
+from throughline.lending.bureau.figures import Rating
+from throughline.lending.bureau.guard import Way
+from throughline.lending.bureau.states import FileState, ItemState
+from throughline.lending.bureau.views import LISTS
 from throughline.lending.history import EventType, VariationKind
 from throughline.lending.second_person import ProposalState
 from throughline.lending.state import LoanStatus
@@ -49,6 +54,12 @@ DAYS = st.dates(date(2026, 1, 1), date(2027, 12, 31))
         ("class:", MessageClass),
         ("channel:", Channel),
         ("proposal:", ProposalState),
+        ("rating:", Rating),
+        ("report:", ItemState),
+        ("reports:", LISTS),
+        ("file:", FileState),
+        ("dispute:", DisputeState),
+        ("notice:", Way),
         ("account:", ROLES),
         ("account:", Nature),
     ],

@@ -51,6 +51,7 @@ SIMULATORS = (
     Simulator("mail", "throughline.lab.mail", 8105, "mailbox"),
     Simulator("vendors", "throughline.lab.vendors", 8106, "vendors of number status (Alibaba Cloud, Baidu)"),
     Simulator("joint", "throughline.lab.joint", 8107, "carrier's desk for joint plans"),
+    Simulator("bureau", "throughline.lab.bureau", 8108, "credit bureau"),
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from throughline.kernel.settings import settings
 from throughline.lab.bank.keys import ensure_keys as bank_keys
+from throughline.lab.bureau.keys import ensure_keys as bureau_keys
 from throughline.lab.carrier.keys import ensure_keys as carrier_keys
 from throughline.lab.joint.keys import ensure_keys as joint_keys
 from throughline.lab.sms.keys import ensure_keys as sms_keys
@@ -15,6 +16,7 @@ def main() -> None:
     """Make what is missing; safe to repeat."""
     home = settings().home
     bank_keys(home)
+    bureau_keys(home)
     carrier_keys(home)
     wechat_keys(home)
     sms_keys(home)

@@ -20,6 +20,7 @@ from throughline.lending.api_proposals import router as proposals_router
 from throughline.lending.api_staff import router as staff_router
 from throughline.lending.api_statement import router as statement_router
 from throughline.lending.borrower_repayment import MoreThanOwed
+from throughline.lending.bureau.api import router as bureau_router
 from throughline.payments import service as payments
 
 router = APIRouter(prefix="/api/v1", tags=["lending"])
@@ -95,3 +96,4 @@ router.include_router(borrower_router)
 router.include_router(products_router)
 router.include_router(proposals_router)
 router.include_router(statement_router)
+router.include_router(bureau_router)

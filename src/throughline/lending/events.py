@@ -224,6 +224,29 @@ class VariationsChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportCorrectionNeeded:
+    """What was reported to the credit bureau may not be true any more; `cause` is the event type, or "report_hold"."""
+
+    TYPE: ClassVar[str] = "lending.report_correction_needed.v1"
+    loan_id: UUID
+    borrower_id: UUID
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class CreditReportCorrected:
+    """The credit bureau has confirmed a correction. `month` is the first day of the month that it is about."""
+
+    TYPE: ClassVar[str] = "lending.credit_report_corrected.v1"
+    loan_id: UUID
+    borrower_id: UUID
+    item_id: UUID
+    month: date
+    negative: bool
+    record_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class LoanClosed:
     """Nothing is owed any more."""
 

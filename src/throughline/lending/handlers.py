@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from throughline.kernel import clock
 from throughline.kernel.events import StoredEvent, subscribe
 from throughline.lending.account import read_loan
+from throughline.lending.bureau import handlers as _bureau  # noqa: F401 - its handlers register themselves
 from throughline.lending.history import EventType
 from throughline.lending.recording import NewEvent, event_of_order, loan_of_source, record_event
 

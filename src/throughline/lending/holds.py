@@ -12,8 +12,11 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from throughline.kernel.events import publish
 from throughline.kernel.i18n import Text
+from throughline.lending import events as published
 from throughline.lending.account import locked_loan
+from throughline.lending.bureau.gone_out import has_gone_out
 from throughline.lending.models import LoanRow, ReportHoldRow
 
 
@@ -63,7 +66,20 @@ def place_report_hold(session: Session, loan_id: UUID, hold: Hold, *, now: datet
         row.from_date, row.until_date, row.reason = hold.from_date, hold.until_date, hold.reason
         row.released_at = row.release_reason = None
     session.flush()
+    _say_anew(session, loan)
     return row.id
+
+
+def _say_anew(session: Session, loan: LoanRow) -> None:
+    """A hold may be about days that were reported: then the bureau is told anew."""
+    if has_gone_out(session, loan.borrower_id, loan.id):
+        publish(
+            session,
+            published.ReportCorrectionNeeded(loan.id, loan.borrower_id, "report_hold"),
+            aggregate_type=published.AGGREGATE,
+            aggregate_id=loan.id,
+            borrower_id=loan.borrower_id,
+        )
 
 
 def lift_report_hold(session: Session, loan_id: UUID, source: str, *, reason: Text, now: datetime) -> bool:

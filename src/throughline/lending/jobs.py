@@ -10,6 +10,7 @@ from throughline.kernel.db import database
 from throughline.kernel.jobs import periodic, task
 from throughline.ledger import service as ledger
 from throughline.lending import cob, sums
+from throughline.lending.bureau import jobs as _bureau  # noqa: F401 - its tasks register themselves
 
 
 @periodic("* * * * * */15", "lending.close_of_business")

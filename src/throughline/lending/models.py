@@ -23,6 +23,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from throughline.kernel.db import Base, Instant, Json
 from throughline.kernel.ids import new_id
+from throughline.lending.bureau import models as _bureau  # noqa: F401 - its tables are found with ours
 
 
 def _of_loan() -> ForeignKeyConstraint:

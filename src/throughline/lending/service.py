@@ -2,6 +2,7 @@
 
 from throughline.lending.account import LoanUnknown, source_of
 from throughline.lending.borrower_repayment import BorrowerPayment, preview_repayment, repay_borrower
+from throughline.lending.bureau.standing import ReportStanding, report_standing
 from throughline.lending.business_day import business_date, start_business_day
 from throughline.lending.cob import start_due_run
 from throughline.lending.effects import Effect, effects
@@ -140,6 +141,7 @@ __all__ = [
     "Proposal",
     "ProposalState",
     "ProposalUnknown",
+    "ReportStanding",
     "ReportView",
     "Statement",
     "StatementFile",
@@ -199,6 +201,7 @@ __all__ = [
     "record_event",
     "refuse",
     "repay_borrower",
+    "report_standing",
     "report_view",
     "reversal_key",
     "revoke_variations",

@@ -23,6 +23,7 @@ from throughline.lending import events as published
 from throughline.lending.account import LoanFile
 from throughline.lending.accrual import Accrued
 from throughline.lending.books import earned_by, plan_entries
+from throughline.lending.bureau.gone_out import has_gone_out
 from throughline.lending.cache import (
     replanned,
     standing_values,
@@ -33,7 +34,7 @@ from throughline.lending.cache import (
 )
 from throughline.lending.checks import HistoryError, check, check_state
 from throughline.lending.event_json import payload_of
-from throughline.lending.history import PAYMENTS, PLAN_CHANGES, EventType, LoanEvent
+from throughline.lending.history import PAYMENTS, PLAN_CHANGES, UNDOES, EventType, LoanEvent
 from throughline.lending.models import LoanEventRow
 from throughline.lending.periods import ScheduleError
 from throughline.lending.state import LoanState, LoanStatus
@@ -144,6 +145,7 @@ def append(
         },
     )
     _publish_status(into, file, before, after)
+    _publish_correction(session, into, file, new, posting_date)
     return Appended(before, after, rows, transactions)
 
 
@@ -227,6 +229,34 @@ def _publish_status(into: Together, file: LoanFile, before: LoanState, after: Lo
         )
     elif before.closed and after.status is LoanStatus.ACTIVE:
         tell(into, file, published.LoanReopened(loan.id, loan.borrower_id))
+
+
+# What changes days before its own value date, whatever that is.
+_REACHES_BACK = {
+    EventType.REVERSAL,
+    EventType.VARIATION,
+    EventType.DELINQUENCY_RESUME,
+    EventType.END_VARIATIONS,
+    EventType.REVOKE_VARIATIONS,
+    *UNDOES,
+}
+
+
+def _publish_correction(
+    session: Session, into: Together, file: LoanFile, new: Sequence[LoanEvent], posting_date: date
+) -> None:
+    """What was reported of a day before may have changed: say so, if anything of it has gone out.
+
+    Reports are of days that are closed, so an event of the open day that reaches back to none asks nothing.
+    """
+    back = next((one for one in new if one.type in _REACHES_BACK), None)
+    first = min(new, key=lambda one: one.value_date)
+    if back is None and first.value_date >= posting_date:
+        return
+    about = first.value_date if back is None else None
+    if has_gone_out(session, file.row.borrower_id, file.row.id, about=about):
+        cause = (back or first).type.value
+        tell(into, file, published.ReportCorrectionNeeded(file.row.id, file.row.borrower_id, cause))
 
 
 def tell(into: Together, file: LoanFile, event: Event) -> None:

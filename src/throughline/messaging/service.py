@@ -1,5 +1,6 @@
 """The verbs of messaging, for the packages above. Each runs in the caller's transaction."""
 
+from throughline.messaging.arrivals import Arrival, Told, told_about
 from throughline.messaging.held import held_steps, release_held
 from throughline.messaging.inbox import InboxMessage, UnknownMessage, first_reading, inbox, mark_read, unread
 from throughline.messaging.requests import NewIntent, request
@@ -15,6 +16,7 @@ from throughline.messaging.views import (
 )
 
 __all__ = [
+    "Arrival",
     "AttemptView",
     "InboxMessage",
     "IntentStory",
@@ -22,6 +24,7 @@ __all__ = [
     "NewIntent",
     "ReceiptView",
     "StepView",
+    "Told",
     "UnknownIntent",
     "UnknownMessage",
     "first_reading",
@@ -32,5 +35,6 @@ __all__ = [
     "mark_read",
     "release_held",
     "request",
+    "told_about",
     "unread",
 ]

@@ -166,6 +166,33 @@ def suspended_since(session: Session, contact_point_ids: Sequence[UUID]) -> dict
     return {id_: since for id_, since in rows if since is not None}
 
 
+@dataclass(frozen=True, slots=True)
+class AddressStanding:
+    """What is known about an address, without the address."""
+
+    kind: ContactKind
+    owner: str
+    suspended_at: datetime | None
+    reassigned_probability: Decimal
+    frozen_at: datetime | None
+
+
+def address_standings(session: Session, contact_point_ids: Sequence[UUID]) -> dict[UUID, AddressStanding]:
+    """What is known about many addresses; one of an erased registration is not there."""
+    if not contact_point_ids:
+        return {}
+    row = ContactPointRow
+    found = session.execute(
+        select(
+            row.id, row.kind, row.owner, row.suspended_at, row.reassigned_probability, row.frozen_at
+        ).where(row.id.in_(contact_point_ids), row.value_index.is_not(None))
+    )
+    return {
+        id_: AddressStanding(ContactKind(kind), owner, suspended_at, probability, frozen_at)
+        for id_, kind, owner, suspended_at, probability, frozen_at in found
+    }
+
+
 def set_line_standings(session: Session, standings: Sequence[LineStanding], *, now: datetime) -> None:
     """As `set_line_standing`, for many numbers at once. Written is only what says something else: since when, or
     a probability that moved by 0.01 or over 0.2, from which messages stop."""

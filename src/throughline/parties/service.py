@@ -1,10 +1,12 @@
 """The verbs of parties, for the packages above. Each runs in the caller's transaction and locks the person first."""
 
 from throughline.parties.addresses import (
+    AddressStanding,
     LineStanding,
     TooManyContactPoints,
     UnknownContactPoint,
     add_contact_point,
+    address_standings,
     contact_point,
     contact_points,
     contact_value,
@@ -43,6 +45,7 @@ from throughline.parties.people import (
 from throughline.parties.rows import InvalidPersonalData, UnknownPerson
 
 __all__ = [
+    "AddressStanding",
     "AlreadyRegistered",
     "CheckedPerson",
     "ConsentMissing",
@@ -55,6 +58,7 @@ __all__ = [
     "UnknownPerson",
     "access_log",
     "add_contact_point",
+    "address_standings",
     "check_past_person",
     "consents",
     "contact_point",

@@ -32,12 +32,13 @@ def ensure_keys(home: Path) -> Path:
     keys.mkdir(parents=True, exist_ok=True)
     with (keys / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        _pair(keys / "client-key.pem", keys / "clients" / f"{CLIENT_ID}.pem")
-        _pair(keys / "bank-key.pem", keys / "trusted" / f"{BANK_KEY_ID}.pem")
+        ensure_pair(keys / "client-key.pem", keys / "clients" / f"{CLIENT_ID}.pem")
+        ensure_pair(keys / "bank-key.pem", keys / "trusted" / f"{BANK_KEY_ID}.pem")
     return keys
 
 
-def _pair(private: Path, public: Path) -> None:
+def ensure_pair(private: Path, public: Path) -> None:
+    """Make an Ed25519 key and its public half, unless both are there. The caller holds the folder's lock."""
     if private.exists() and public.exists():
         return
     key = Ed25519PrivateKey.generate()

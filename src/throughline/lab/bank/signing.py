@@ -30,11 +30,11 @@ def _digest(body: bytes) -> str:
 class Signer:
     """Checks clients' requests and signs answers and pushed messages."""
 
-    def __init__(self, keys: Path) -> None:
-        private = load_pem_private_key((keys / "bank-key.pem").read_bytes(), password=None)
+    def __init__(self, keys: Path, private_name: str = "bank-key.pem", key_id: str = BANK_KEY_ID) -> None:
+        private = load_pem_private_key((keys / private_name).read_bytes(), password=None)
         if not isinstance(private, Ed25519PrivateKey):
-            raise TypeError("bank-key.pem is not an Ed25519 key")
-        self._private = private
+            raise TypeError(f"{private_name} is not an Ed25519 key")
+        self._private, self._key_id = private, key_id
         self._clients = {
             path.stem: load_pem_public_key(path.read_bytes()) for path in keys.glob("clients/*.pem")
         }
@@ -71,7 +71,7 @@ class Signer:
         self, timestamp: str, nonce: str, text: bytes, key: Ed25519PrivateKey | None = None
     ) -> dict[str, str]:
         return {
-            "Bank-Key-Id": BANK_KEY_ID,
+            "Bank-Key-Id": self._key_id,
             "Bank-Timestamp": timestamp,
             "Bank-Nonce": nonce,
             "Bank-Signature": base64.b64encode((key or self._private).sign(text)).decode("ascii"),

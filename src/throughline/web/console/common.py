@@ -26,6 +26,7 @@ SECTIONS = (
     ("/console/borrowers", "parties:read", N_("Borrowers")),
     ("/console/applications", "origination:read", N_("Applications")),
     ("/console/loans", "lending:read", N_("Loans")),
+    ("/console/credit-reports", "lending:read", N_("Credit reports")),
     ("/console/proposals", "lending:read", N_("Second person")),
     ("/console/payments", "payments:read", N_("Payments")),
     ("/console/messages", "messaging:read", N_("Messages")),

@@ -46,6 +46,7 @@ SIMULATORS = (
     Simulator(N_("Mailbox of the borrowers"), "http://localhost:8105/"),
     Simulator(N_("Vendors of number status: questions"), "http://localhost:8106/control/queries"),
     Simulator(N_("Carrier: joint plans"), "http://localhost:8107/control/orders"),
+    Simulator(N_("Credit bureau: records"), "http://localhost:8108/control/records"),
 )
 
 

@@ -233,7 +233,70 @@ FEED = {
 
 SPAN = {"day": N_("a day"), "week": N_("a week"), "month": N_("30 days")}
 
+RATING = {
+    "current": N_("paid as agreed"),
+    "closed": N_("paid back"),
+    "late": N_("late"),
+    "charged_off": N_("charged off"),
+    "written_off": N_("written off"),
+    "not_stated": N_("not stated"),
+}
+
+REPORT = {
+    "queued": N_("waiting"),
+    "sent": N_("sent"),
+    "unknown": N_("outcome not known"),
+    "accepted": N_("accepted"),
+    "rejected": N_("refused"),
+    "not_needed": N_("not needed any more"),
+    "left_out": N_("left out: the borrower may not be named"),
+}
+
+REPORTS = {
+    "held": N_("not said: a piece is missing"),
+    "corrections": N_("corrections on their way"),
+    "refused": N_("refused by the bureau"),
+    "waiting": N_("not sent yet"),
+}
+
+BUREAU_FILE = {
+    "monthly": N_("monthly report"),
+    "corrections": N_("corrections"),
+    "sent": N_("sent"),
+    "unknown": N_("outcome not known"),
+    "received": N_("with the bureau"),
+    "answered": N_("answered"),
+    "refused": N_("refused"),
+    "withdrawn": N_("withdrawn"),
+}
+
+DISPUTE = {
+    "open": N_("open"),
+    "upheld": N_("decided for the borrower"),
+    "refused": N_("refused"),
+    "borrower": N_("from the borrower"),
+    "bureau": N_("through the bureau"),
+    "answer_none": N_("not answered yet"),
+    "answer_due": N_("answer on its way"),
+    "answer_unknown": N_("answer on its way"),
+    "answer_done": N_("answered"),
+    "answer_failed": N_("the bureau does not take the answer"),
+}
+
+NOTICE = {
+    "read": N_("read in the app"),
+    "sms": N_("SMS"),
+    "email": N_("e-mail"),
+    "letter": N_("registered letter"),
+}
+
 SUBJECTS = {
+    "rating": RATING,
+    "report": REPORT,
+    "reports": REPORTS,
+    "file": BUREAU_FILE,
+    "dispute": DISPUTE,
+    "notice": NOTICE,
     "event": EVENT,
     "loan": LOAN,
     "payment": PAYMENT,
