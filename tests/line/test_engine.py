@@ -46,6 +46,9 @@ evidence = st.one_of(
         st.sampled_from(["DELIVRD", "EXPIRED", "UNDELIV", "MA:0001"]),
     ),
     st.builds(lambda h, up: reach(hours(h), up), st.floats(-5, 140), st.booleans()),
+    st.builds(
+        lambda h: Signal(hours(h), "identity.number-proof", "platform", "sms_code", {}), st.floats(-5, 140)
+    ),
 )
 
 

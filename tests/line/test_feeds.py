@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,12 +22,13 @@ from throughline.kernel import clock
 from throughline.kernel import settings as kernel_settings
 from throughline.kernel.db import Database
 from throughline.lab.carrier.keys import ensure_keys
+from throughline.lab.vendors.keys import ensure_keys as vendor_keys
 from throughline.line import feeds, service
 from throughline.line.adapters.camara import notices
 from throughline.line.adapters.camara.callbacks import PUSH_TYPE
 from throughline.line.adapters.camara.tokens import NoToken, Tokens
 from throughline.line.feed import authorizations, callbacks, credit, health, raw, subscriptions
-from throughline.line.feed.directory import directory
+from throughline.line.feed.directory import Directory, directory
 from throughline.line.feed.export import export
 from throughline.line.feed.models import CreditAnswer, Feed, LineSwap
 from throughline.line.models import FeedSubscription, LineQuery, LineSignal, RawAnswer
@@ -270,6 +272,40 @@ def test_one_carrier_in_the_old_settings_still_works() -> None:
     assert one.token_endpoint == "http://127.0.0.1:8103/oauth2/token"
     with pytest.raises(ValueError, match="must name one"):
         LineSettings(carrier="x", carriers=(one,))
+
+
+def test_the_demo_lender_has_two_carriers_and_two_vendors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("CARRIER", "CARRIERS", "API_URL", "CLIENT_ID", "CLIENT_KEY", "ALIYUN", "BAIDU"):
+        monkeypatch.delenv(f"THROUGHLINE_LINE_{name}", raising=False)
+    monkeypatch.setenv("THROUGHLINE_HOME", str(tmp_path))
+    kernel_settings.forget()
+    try:
+        bare = LineSettings()
+        assert [one.name for one in bare.all_carriers] == ["simulator", "southern"]
+        assert (bare.aliyun, bare.baidu) == (None, None)
+        vendor_keys(tmp_path)
+        wired = LineSettings()
+        assert wired.aliyun is not None
+        assert wired.baidu is not None
+        assert wired.carrier_of("+8617512345678") == "southern"
+        assert wired.carrier_of("+8613812345678") == "simulator"
+        # The dearest question of all leaves the planner its eleven.
+        assert wired.aliyun.recycling_price_minor * 11 <= wired.query_spend_minor_per_30_days
+        asked = {
+            name: feed.name
+            for name in ("simulator", "southern")
+            if (feed := Directory(wired).feed(name, None)) is not None
+        }
+        assert asked == {"simulator": "camara.subscription-status", "southern": "vendor.aliyun"}
+        monkeypatch.setenv("THROUGHLINE_DEMO", "0")
+        kernel_settings.forget()
+        alone = LineSettings()
+        assert (alone.carriers, alone.aliyun, alone.baidu) == ((), None, None)
+    finally:
+        monkeypatch.undo()
+        kernel_settings.forget()
 
 
 def test_a_number_is_its_carriers_by_the_longest_prefix() -> None:
@@ -579,6 +615,25 @@ def test_a_renewal_takes_the_place_of_the_old_one(
 
 
 # --- health -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("mean_s", "within_s"), [(8, 660), (45, 900), (75, 900), (90, 900), (3_600, 32_400)])
+def test_a_feed_without_a_promise_is_known_by_its_own_rhythm(mean_s: float, within_s: float) -> None:
+    """Notices without a rhythm; looked at each minute. Dense ones are missed within 15 minutes, and seldom falsely."""
+    chance = random.Random(7)
+    late = alarms = gaps = 0
+    for _ in range(40):
+        mean: float | None = None
+        for events in range(1, 400):
+            gap = chance.expovariate(1 / mean_s) + health.WRITE_EVERY.total_seconds()
+            if events >= health.LEARNED_FROM and mean is not None:
+                gaps += 1
+                alarms += gap > health.longest_silence(mean).total_seconds()
+            mean = health.learned(mean, events, gap)
+        assert mean is not None
+        late += health.longest_silence(mean).total_seconds() + 60 > within_s
+    assert late <= 1
+    assert alarms / gaps < 0.004
 
 
 def test_a_feed_that_goes_quiet_is_noticed_within_fifteen_minutes(database: Database, person: Person) -> None:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from throughline.line import filter as line_filter
+from throughline.line import parameters
 from throughline.line.adapters.camara.callbacks import PUSH_TYPE, CallbackMalformed, parse
 from throughline.line.emissions import read
 from throughline.line.filter import believe, cannot_receive, params, predict, public
@@ -38,6 +39,15 @@ def reach(hours: float, reachable: bool) -> Signal:
     return Signal(at, "camara.device-reachability", "carrier", None, {"reachable": reachable})
 
 
+def proof(hours: float) -> Signal:
+    return Signal(START + timedelta(hours=hours), "identity.number-proof", "platform", "sms_code", {})
+
+
+def recycled(hours: float, given: bool) -> Signal:
+    said = {"recycled": given, "specified_date": "2026-01-01"}
+    return Signal(START + timedelta(hours=hours), "camara.number-recycling", "carrier", None, said)
+
+
 def belief(*signals: Signal, hours: float) -> line_filter.Belief:
     return believe(signals, at=START + timedelta(hours=hours), start=START)
 
@@ -51,6 +61,8 @@ signals = st.one_of(
         st.floats(0, 72),
         st.sampled_from(["DELIVRD", "EXPIRED", "UNDELIV", "MA:0001", "whatever"]),
     ),
+    st.builds(proof, st.floats(0, 72)),
+    st.builds(recycled, st.floats(0, 72), st.booleans()),
 )
 
 
@@ -167,3 +179,69 @@ def test_no_callback_breaks_the_parser(body: bytes) -> None:
 
 def test_the_push_extension_names_itself_as_ours() -> None:
     assert PUSH_TYPE.startswith("org.throughline.")
+
+
+@settings(max_examples=60)
+@given(st.lists(signals, max_size=12), st.randoms())
+def test_a_proof_ends_the_doubt_whatever_was_said_before(window: list[Signal], random: object) -> None:
+    heard = [*window, recycled(73, given=True), proof(74)]
+    at = START + timedelta(hours=80)
+    one = believe(heard, at=at, start=START)
+    chances = public(np.array(one.p))
+    assert chances[PublicState.REASSIGNED] < 0.1
+    assert cannot_receive(np.array(one.p)) < 0.2
+    mixed = heard * 2
+    with contextlib.suppress(AttributeError):
+        random.shuffle(mixed)  # type: ignore[attr-defined]
+    other = believe(mixed, at=at, start=START)
+    assert np.allclose(one.p, other.p, atol=1e-9)
+    # A proof from before says nothing against what a source that knows says afterwards.
+    later = believe([*heard, recycled(74 + 24 * 30, given=True)], at=at + timedelta(days=30), start=START)
+    assert public(np.array(later.p))[PublicState.REASSIGNED] > 0.5
+
+
+def test_a_proof_is_no_word_of_the_carrier_on_a_stop() -> None:
+    """Outgoing calls stay barred for all that a code that arrived can tell."""
+    before = belief(status(0, "out"), hours=1)
+    after = belief(status(0, "out"), proof(1), hours=1)
+    assert before.state is PublicState.OUT_SUSPENDED
+    assert after.state is PublicState.OUT_SUSPENDED
+
+
+def test_a_young_contract_is_a_weak_sign_of_a_new_owner_and_data_says_nothing_of_the_line() -> None:
+    def told(source: str, hours: float, code: str | None = None, **said: object) -> Signal:
+        return Signal(START + timedelta(hours=hours), source, "carrier", code, said)
+
+    def stranger(*heard: Signal) -> float:
+        return public(np.array(belief(status(0, "active"), *heard, hours=1).p))[PublicState.REASSIGNED]
+
+    nothing = stranger()
+    young = told("camara.kyc-tenure", 1, tenureDateCheck=False, tenureDate="2026-01-01")
+    old = told("camara.kyc-tenure", 1, tenureDateCheck=True, tenureDate="2026-01-01")
+    assert 3 * nothing < stranger(young) < 11 * nothing
+    assert stranger(young) < 0.2  # porting by the same person looks alike: alone it freezes nothing
+    assert stranger(old) < nothing
+    twice = stranger(young, told("camara.number-recycling", 1, recycled=True))
+    assert twice > 0.9
+    for said in (
+        told("camara.device-data-volume", 1, dataVolumeCategory="<200MiB"),
+        told("camara.device-data-volume", 1, "data-90-percent"),
+    ):
+        reading = read(said)
+        assert reading is not None
+        assert reading.meaning == "data_low"
+        assert np.allclose(
+            belief(status(0, "active"), said, hours=1).p, belief(status(0, "active"), hours=1).p, atol=1e-12
+        )
+    # Nor does it make the carrier's next answer about the line count for more or less.
+    volume = told("camara.device-data-volume", 0.5, dataVolumeCategory="<1GiB")
+    with_it = belief(status(0, "active"), volume, status(1, "active"), hours=1)
+    assert np.allclose(with_it.p, belief(status(0, "active"), status(1, "active"), hours=1).p, atol=1e-9)
+
+
+def test_a_file_that_is_older_than_a_meaning_takes_the_shipped_fit() -> None:
+    document = parameters.document_of(parameters.shipped())
+    for name in parameters.LATER:
+        del document["fits"][name]
+    old = parameters.read_params(document)
+    assert (old.likelihood["proved", "A"] == params().likelihood["proved", "A"]).all()

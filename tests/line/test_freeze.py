@@ -77,3 +77,40 @@ def test_a_cancelled_number_is_frozen_at_once(session: Session, line: UUID) -> N
     for hours in (0, 12):
         hear(session, line, ended + timedelta(hours=hours), reason="cancelled", **BOTH)
     assert point(session, line).frozen_reason == privacy.ENDED
+
+
+def test_a_proof_counts_on_while_somebody_tells_of_the_line(session: Session, line: UUID) -> None:
+    known = point(session, line)
+    parties.verify_contact_point(session, known.id, now=START)
+
+    def until() -> int:
+        session.expire_all()
+        end = point(session, line).content_until
+        assert end is not None
+        return (end - START).days
+
+    def said(day: int) -> bool:
+        known, at = point(session, line), START + timedelta(days=day)
+        return messages.ceiling(known, now=at) > messages.ContentClass.C0
+
+    assert until() == 45
+    # A receipt proves nobody: the new owner receives as well.
+    receipt = Signal(START + timedelta(days=20), "sms.receipt", "cn.gateway", "DELIVRD", {})
+    service.ingest(session, line, [receipt], now=receipt.observed_at)
+    assert until() == 45
+    hear(session, line, START + timedelta(days=40), **ACTIVE)
+    assert until() == 85
+    assert (said(84), said(86)) == (True, False)
+    # Not told for so long that somebody else may have got it in between: one word more mends nothing.
+    hear(session, line, START + timedelta(days=90), **ACTIVE)
+    assert until() == 85
+    parties.verify_contact_point(session, known.id, now=START + timedelta(days=91))
+    assert until() == 136
+    assert said(130)
+    # A word that speaks for a new owner keeps no proof alive.
+    recycled = Signal(
+        START + timedelta(days=100), "camara.number-recycling", "simulator", None, {"recycled": True}
+    )
+    service.ingest(session, line, [recycled], now=recycled.observed_at)
+    assert until() == 136
+    assert point(session, line).frozen_reason == privacy.REASSIGNED

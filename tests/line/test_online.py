@@ -13,14 +13,15 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from line.people import borrower_with_line
-from line.watched import ACTIVE, BOTH, START, beat, hours, lines, reach, receipt, status, told
+from line.watched import ACTIVE, BOTH, START, beat, believed, hours, lines, reach, receipt, status, told
 from support.callers import Browse, browsing
 from throughline.kernel import clock
 from throughline.kernel.db import Database
 from throughline.kernel.http import Caller
-from throughline.line import claims, engine, incidents, intake, planning, service
+from throughline.line import claims, engine, incidents, intake, planning, segments, service
 from throughline.line.api import router
 from throughline.line.models import (
+    Line,
     LineBelief,
     LineClaim,
     LineIncident,
@@ -191,6 +192,47 @@ def test_an_outage_of_a_carrier_is_one_incident_and_no_alarms(session: Session) 
         ("line.regional_incident_closed.v1", 1),
         ("line.regional_incident_opened.v1", 1),
     ]
+
+
+def test_a_region_is_an_incident_of_its_own_and_small_ones_are_their_carriers(session: Session) -> None:
+    north = lines(session, 120, region="浙江 杭州")
+    south = lines(session, 120, region="广东 深圳")
+    small = [*lines(session, 20, region="西藏 那曲"), *lines(session, 30)]
+    incidents.regroup(session)
+    groups = dict(session.execute(select(Line.region_group, func.count()).group_by(Line.region_group)).all())
+    assert groups == {"浙江 杭州": 120, "广东 深圳": 120, "": 50}
+    everybody = [*north, *south, *small]
+    service.take_in(session, [(one, status(hours(2), ACTIVE)) for one in everybody], now=hours(24))
+    fold(session, hours(24))
+    while incidents.count_bins(session, now=hours(30)):
+        pass
+    now = hours(30) + timedelta(minutes=5)
+    service.take_in(session, [(one, receipt(now, "EXPIRED")) for one in (*north, *small)], now=now)
+    fold(session, now)
+    incidents.detect(session, now=now + timedelta(seconds=30))
+    found = {(one.region, one.lines) for one in session.scalars(select(LineIncident))}
+    assert found == {("浙江 杭州", 120), ("", 50)}
+    fold(session, now + timedelta(minutes=1))
+    # In the incident a weak word counts for nothing, elsewhere it counts.
+    service.take_in(session, [(south[0], receipt(now, "EXPIRED"))], now=now)
+    fold(session, now + timedelta(minutes=1))
+    weak = believed(session, north[0], now + timedelta(minutes=2))[1].probability[0]
+    counted = believed(session, south[0], now + timedelta(minutes=2))[1].probability[0]
+    assert weak > counted
+    # A region keeps its group, and a new line of it joins with the next quarter of an hour.
+    (new,) = lines(session, 1, region="浙江 杭州")
+    incidents.regroup(session)
+    assert session.scalars(select(Line.region_group).where(Line.id == new)).one() == "浙江 杭州"
+
+
+def test_a_number_is_at_home_by_its_longest_segment() -> None:
+    table = segments.parse([["segment", "region"], ["+86138", "浙江"], ["+861380013", "浙江 杭州"]])
+    assert segments.found(table, "+8613800138000") == "浙江 杭州"
+    assert segments.found(table, "+8613900138000") is None
+    assert segments.found(table, "+8613811138000") == "浙江"
+    for wrong in ([["138", "x"]], [["+86138", ""]], [["+86138"]], [["+86138", "a"], ["+86138", "b"]]):
+        with pytest.raises(segments.SegmentsError, match="row"):
+            segments.parse(wrong)
 
 
 def test_a_few_lines_that_fail_are_no_incident(session: Session) -> None:

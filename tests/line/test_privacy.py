@@ -28,10 +28,12 @@ from throughline.parties.contact import ContactKind
 from throughline.parties.records import ContactPoint
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
+FOREVER = timedelta(days=10_000)
 HABITS = Habits(cancellations=0.05, never_paid=0.3, quarantine_days=65, beats_a_day=1, messages=2, calls=0.5)
 FEEDS = {
     "push and status": (Feeds(), 11),
     "vendor": (Feeds(push=None, status=False, vendor=True), 21),
+    "nobody who knows": (Feeds(push=None, status=False, vendor=False), 0),
 }
 
 
@@ -74,7 +76,9 @@ def test_when_a_number_is_frozen(
 # --- an audit of attempts --------------------------------------------------------------------------
 
 
-def attempts(name: str, lines: int, days: int, seed: int) -> tuple[int, int, int, float]:
+def attempts(
+    name: str, lines: int, days: int, seed: int, *, limited: bool = True
+) -> tuple[int, int, int, float]:
     """(attempts that said something, of these to a stranger, to strangers without the fail-safe, line-years of
     strangers): each line is to be written to once a day, by what is believed of it and what messaging makes
     of its standing. Its owner proves the number anew each month while it is theirs."""
@@ -94,10 +98,10 @@ def attempts(name: str, lines: int, days: int, seed: int) -> tuple[int, int, int
         frozen = frozen or now.freeze is not None
         stored[row["line"]] = now.suspended_at, frozen
         strange = history.state((at - START).total_seconds()) == "reassigned"
-        says = _says(now.suspended_at, now.reassigned, frozen, proved, at)
+        says = _says(now.suspended_at, now.reassigned, frozen, proved, at, limited=limited)
         said += says
         wrong += says and strange
-        wrong_without += strange and _says(None, Decimal(0), False, proved, at)
+        wrong_without += strange and _says(None, Decimal(0), False, proved, at, limited=False)
     strange_s = sum(
         made.until.timestamp() - START.timestamp() - begins
         for one in made.histories
@@ -133,11 +137,18 @@ def _proved(history: History, at: float) -> datetime:
 
 
 def _says(
-    suspended_at: datetime | None, reassigned: Decimal, frozen: bool, proved: datetime, at: datetime
+    suspended_at: datetime | None,
+    reassigned: Decimal,
+    frozen: bool,
+    proved: datetime,
+    at: datetime,
+    *,
+    limited: bool,
 ) -> bool:
+    """`limited`: the proof counts for no longer than anybody's quarantine, as where nobody tells of the line."""
     point = ContactPoint(
         uuid4(), uuid4(), ContactKind.PHONE, "self", "138****0001", proved, suspended_at, reassigned,
-        at if frozen else None, None, START,
+        at if frozen else None, None, START, None if limited else proved + FOREVER,
     )  # fmt: skip
     return messages.obstacle(point, now=at) is None and messages.ceiling(point, now=at) > ContentClass.C0
 
@@ -190,6 +201,19 @@ periods:
       cancellation_least_days: {value: 60, trust: regulation, as_of: 2024-01-01, source: a law}
       cancellation_days: {value: 120, trust: contract, as_of: 2024-01-01, source: its terms}
 """
+
+
+def test_a_proof_is_good_for_the_shortest_quarantine_until_a_contract_says_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    day = date(2026, 6, 1)
+    # Three months by a notice of the MIIT, and still the 45 days that are the shortest known anywhere.
+    assert carriers.rules_of("cmcc", day).facts["quarantine_days"].value == 90
+    assert carriers.proof_is_good_for("cmcc", day) == timedelta(days=45)
+    assert carriers.proof_is_good_for("nobody knows", day) == timedelta(days=45)
+    agreed = carriers.parse_carrier("x.yaml", FILE.replace("trust: notice", "trust: contract"))
+    monkeypatch.setattr(carriers, "_carriers", lambda: agreed)
+    assert carriers.proof_is_good_for("ex", day) == timedelta(days=90)
 
 
 def test_what_holds_depends_on_the_day(monkeypatch: pytest.MonkeyPatch) -> None:

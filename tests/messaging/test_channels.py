@@ -69,16 +69,20 @@ def test_mail_is_plain_text_in_utf8_and_names_our_reference(mail: MailServer) ->
 
 
 @pytest.mark.parametrize(
-    ("reply", "verdict", "code"),
+    ("reply", "verdict", "code", "dead"),
     [
-        ("550 5.1.1 no such user", Verdict.REJECTED_FINAL, "550"),
-        ("451 4.3.0 try later", Verdict.REJECTED_RETRY, "451"),
-        ("421 4.7.0 too many", Verdict.THROTTLED, "421"),
+        ("550 5.1.1 no such user", Verdict.REJECTED_FINAL, "550", True),
+        ("550 no such user", Verdict.REJECTED_FINAL, "550", True),
+        ("550 5.7.1 refused by policy", Verdict.REJECTED_FINAL, "550", False),
+        ("554 5.7.1 spam", Verdict.REJECTED_FINAL, "554", False),
+        ("552 5.2.2 mailbox full", Verdict.REJECTED_FINAL, "552", False),
+        ("451 4.3.0 try later", Verdict.REJECTED_RETRY, "451", False),
+        ("421 4.7.0 too many", Verdict.THROTTLED, "421", False),
     ],
 )
-def test_mail_refusals(mail: MailServer, reply: str, verdict: Verdict, code: str) -> None:
+def test_mail_refusals(mail: MailServer, reply: str, verdict: Verdict, code: str, dead: bool) -> None:
     mail.mode = reply
-    assert relay(mail.port).submit(MAIL) == SubmitResult(verdict, code=code)
+    assert relay(mail.port).submit(MAIL) == SubmitResult(verdict, code=code, dead=dead)
     assert mail.mails == []
 
 

@@ -97,6 +97,11 @@ def test_what_stands_in_the_way_of_a_number(changes: dict[str, Any], why: str | 
     [
         ({}, ContentClass.C3),
         ({"verified_at": NOW - timedelta(days=31)}, ContentClass.C2),
+        ({"verified_at": NOW - timedelta(days=45)}, ContentClass.C2),
+        ({"verified_at": NOW - timedelta(days=46)}, ContentClass.C0),  # nobody has told of the line since
+        ({"verified_at": NOW - timedelta(days=46), "content_until": NOW}, ContentClass.C2),
+        ({"verified_at": NOW - timedelta(days=91), "content_until": NOW}, ContentClass.C0),
+        ({"verified_at": NOW, "content_until": NOW - timedelta(days=1)}, ContentClass.C0),
         ({"verified_at": NOW - timedelta(days=91)}, ContentClass.C0),
         ({"verified_at": None}, ContentClass.C0),
         ({"suspended_at": NOW}, ContentClass.C0),
@@ -143,11 +148,11 @@ OUTSIDE = {text.outside.name: text.outside for text in templates().values()}
 def test_what_leaves_the_house_says_nothing_of_money(outside: Outside) -> None:
     assert outside.content_class is ContentClass.C0
     for text in (outside.sms, outside.subject, outside.body):
-        shown = fill(text, {"count": 3})
+        shown = fill(text, {"count": 3, "code": "012345"})
         for locale in LOCALES:
             assert not DEBT.search(shown[locale]), shown[locale]
     assert not re.search(r"https?:|\{base_url\}|\{lender\}", outside.sms["zh-CN"] + outside.sms["en"])
-    links = re.findall(r"https?://\S+", "".join(fill(outside.body, {"count": 3}).values()))
+    links = re.findall(r"https?://\S+", "".join(fill(outside.body, {"count": 3, "code": "012345"}).values()))
     assert set(links) == {"http://localhost:8000"}
 
 
@@ -160,7 +165,7 @@ def test_every_outside_text_is_registered_in_both_languages(outside: Outside) ->
 def test_the_texts_to_register_are_written_as_the_provider_wants_them() -> None:
     texts = registered_texts()
     assert texts["SMS_480000003"].startswith("您有 ${count} 条新消息")
-    assert all("{" not in text.replace("${count}", "") for text in texts.values())
+    assert all("{" not in text.replace("${count}", "").replace("${code}", "") for text in texts.values())
     assert all(len(text) <= 70 for code, text in texts.items() if code in {"SMS_480000001", "SMS_480000003"})
 
 

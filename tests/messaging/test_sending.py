@@ -16,6 +16,8 @@ from messaging.people import Borrower, register, states, wish
 from messaging.sms_provider import SmsProvider
 from throughline.kernel import clock
 from throughline.kernel.db import Database
+from throughline.line import service as line
+from throughline.line.models import LineSignal
 from throughline.messaging import jobs, receipts, service
 from throughline.messaging.models import MsgAttempt
 from throughline.messaging.receipts import Receipt
@@ -132,6 +134,30 @@ def test_a_failed_receipt_goes_on_at_once_and_tells_line(
     [signal] = event.payload["signals"]
     assert signal["contact_point_id"] == str(borrower.phone)
     assert (signal["source"], signal["provider"], signal["code"]) == ("sms.receipt", "cn.gateway", "CB:0001")
+
+
+def test_a_dead_mailbox_is_kept_beside_the_line_and_moves_nothing(
+    database: Database,
+    borrower: Borrower,
+    sms: SmsProvider,
+    mail: MailServer,
+    ask: Ask,
+    run_jobs: Callable[..., int],
+) -> None:
+    with database.transaction() as session:
+        parties.freeze_contact_point(session, borrower.phone, "wrong person", now=clock.now())
+        line_id = line.register(session, borrower.id, borrower.phone, now=clock.now())
+        assert line_id is not None
+        before = line.lines_of(session, borrower.id)[0].state
+    mail.mode = "550 5.1.1 no such user"
+    ask(borrower)
+    run_jobs(rounds=4, timers=False, hurry=False)
+    with database.transaction() as session:
+        kept = session.scalars(select(LineSignal).where(LineSignal.line_id == line_id)).all()
+        assert [(one.source, one.provider, one.code, one.meaning) for one in kept] == [
+            ("email.bounce", "smtp", "550", None)
+        ]
+        assert line.lines_of(session, borrower.id)[0].state == before
 
 
 @pytest.mark.parametrize(

@@ -59,15 +59,14 @@ def stage(platform: Installation) -> Iterator[Stage]:
 def lend(stage: Stage, *, due_in: int) -> date:
     """A loan whose first installment falls due in so many days (it may be past); returns the day."""
 
+    today = clock.local_date(clock.now(), "Asia/Shanghai")
+    wanted = today + due_in * DAY
+    month = wanted.replace(day=1) - DAY  # some day of the month before
+    start = month.replace(day=min(wanted.day, month.day))
+
     def verb(session: Session) -> tuple[UUID, date]:
-        wanted = clock.local_date(clock.now(), "Asia/Shanghai") + due_in * DAY
-        for days_ago in range(20, 120):
-            loan_id = paid_out_loan(session, UUID(stage.borrower_id), days_ago=days_ago)
-            due = lending.loan_view(session, loan_id).installments[0].due_date
-            if due <= wanted:
-                return loan_id, due
-            session.rollback()
-        raise LookupError("no loan falls due then")
+        loan_id = paid_out_loan(session, UUID(stage.borrower_id), days_ago=(today - start).days)
+        return loan_id, lending.loan_view(session, loan_id).installments[0].due_date
 
     loan_id, due = database().run(verb)
     stage.loan_id = str(loan_id)
@@ -265,11 +264,15 @@ def test_our_only_sms_route_is_dead(stage: Stage) -> None:
 def crowd(region: str, due_in: int) -> list[UUID]:
     """A thousand borrowers of one region with an installment due in days, each with a watched line."""
     made: list[UUID] = []
+    today = clock.local_date(clock.now(), "Asia/Shanghai")
+    wanted = today + due_in * DAY
+    month = wanted.replace(day=1) - DAY
+    ago = (today - month.replace(day=min(wanted.day, month.day))).days
 
     def some(session: Session, first: int) -> None:
         for number in range(first, first + 100):
             person = NewPerson(
-                f"居民{number}", invent().id_number, f"+8613777{number:06d}", f"crowd-{number}@example.com",
+                invent().name, invent().id_number, f"+8613777{number:06d}", f"crowd-{number}@example.com",
                 "zh-CN", "Asia/Shanghai",
             )  # fmt: skip
             borrower_id = parties.register_person(session, person, now=clock.now())
@@ -290,7 +293,7 @@ def crowd(region: str, due_in: int) -> list[UUID]:
                 )
             )  # fmt: skip
             session.add(LineBelief(borrower_id=borrower_id, line_id=line_id, next_look_at=None))
-            paid_out_loan(session, borrower_id, days_ago=31 - due_in)
+            paid_out_loan(session, borrower_id, days_ago=ago)
             made.append(line_id)
 
     for first in range(0, CROWD, 100):

@@ -9,7 +9,15 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel
 
-from throughline.continuity import api_decisions, api_outages, api_way, chronicle, joint_api, service
+from throughline.continuity import (
+    api_decisions,
+    api_outages,
+    api_way,
+    chronicle,
+    joint_api,
+    numbers_api,
+    service,
+)
 from throughline.kernel.http import BorrowerId, Paged, PageParams, Reading, paged, problems, require_scope
 from throughline.kernel.i18n import Text
 
@@ -18,6 +26,7 @@ router.include_router(joint_api.router)
 router.include_router(api_outages.router)
 router.include_router(api_decisions.router)
 router.include_router(api_way.router)
+router.include_router(numbers_api.router)
 episodes_router = APIRouter(prefix="/api/v1", tags=["continuity"])
 READER = [Depends(require_scope("continuity:read"))]
 

@@ -28,3 +28,14 @@ class SignedIn:
     methods: list[str]
     level: str
     known_device: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NumberProved:
+    """In a session the person has shown that a number is still theirs. The session's level stays what it was."""
+
+    TYPE: ClassVar[str] = "identity.number_proved.v1"
+    borrower_id: UUID
+    contact_point_id: UUID
+    session_id: UUID
+    method: str

@@ -42,7 +42,7 @@ class Watched:
     borrower_id: UUID
     contact_point_id: UUID
     carrier: str
-    home_region: str | None
+    region_group: str
     registered_at: datetime
     state: str
     since: datetime
@@ -101,7 +101,7 @@ _LOCK_DUE = text(
 )
 _PEEK = text(
     """
-    SELECT l.id, l.borrower_id, l.contact_point_id, l.carrier, l.home_region, l.registered_at, l.state, l.since, l.alarm,
+    SELECT l.id, l.borrower_id, l.contact_point_id, l.carrier, l.region_group, l.registered_at, l.state, l.since, l.alarm,
       b.track, b.checkpoint, b.checkpoint_until, b.params_version, b.suspected_at, b.due_at, b.next_look_at
     FROM line_line l JOIN line_belief b ON b.borrower_id = l.borrower_id AND b.line_id = l.id
     WHERE l.id = ANY (CAST(:ids AS uuid[])) ORDER BY l.id
@@ -137,7 +137,7 @@ def _spans(session: Session, lines: Sequence[Watched]) -> Spans:
         )
         for carrier, region, onset, cleared in found
     ]
-    group = np.array([numbers.get((line.carrier, line.home_region or ""), -1) for line in lines])
+    group = np.array([numbers.get((line.carrier, line.region_group), -1) for line in lines])
     return Spans(group.astype(np.int64), spans)
 
 

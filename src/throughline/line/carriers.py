@@ -78,6 +78,18 @@ class _Period:
     rules: CarrierRules
 
 
+def proof_is_good_for(carrier: str, day: date) -> timedelta:
+    """How long a number is surely still its owner's after they proved it, if nothing is heard of it.
+
+    They may have given it back the day after, so the time before somebody else gets it is all there is. A notice or
+    a weak source never makes it longer than the shortest that is known anywhere.
+    """
+    own = rules_of(carrier, day).facts["quarantine_days"]
+    if own.trust in {Trust.REGULATION, Trust.CONTRACT}:
+        return timedelta(days=own.value)
+    return timedelta(days=min(own.value, rules_of(OTHER, day).facts["quarantine_days"].value))
+
+
 def rules_of(carrier: str, day: date) -> CarrierRules:
     """What holds for a carrier on a day; for an unknown one the strictest of what is known elsewhere."""
     known = _carriers()

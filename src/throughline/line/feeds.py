@@ -18,7 +18,7 @@ from throughline.kernel.clock import real_now
 from throughline.kernel.db import database
 from throughline.kernel.ids import new_id
 from throughline.kernel.logging import get_logger
-from throughline.line import service
+from throughline.line import proofs, service
 from throughline.line.feed import authorizations, health, raw, swaps
 from throughline.line.feed.directory import directory, purpose_of
 from throughline.line.feed.health import stale_carriers
@@ -42,6 +42,7 @@ class _Prepared:
     feed: CarrierFeed
     query_id: UUID
     carrier: str
+    contact_point_id: UUID
     purpose: Purpose
     question: StatusQuestion
 
@@ -108,7 +109,7 @@ def _prepare(
         proven_on=(point.verified_at or point.added_at).date(),
         first=first,
     )
-    return _Prepared(feed, row.id, line.carrier, purpose, question)
+    return _Prepared(feed, row.id, line.carrier, line.contact_point_id, purpose, question)
 
 
 def _used_up(session: Session, line_id: UUID, feed: CarrierFeed, most: int, *, now: datetime) -> bool:
@@ -191,7 +192,9 @@ def _record(
         swaps.note(session, borrower_id, line_id, swap, prepared.feed.name, now=now)
     # Only what was asked for service continuity is evidence about the line.
     if answer.signals and prepared.purpose is Purpose.CONTINUITY:
-        service.ingest(session, line_id, answer.signals, now=now)
+        verified_at = parties.contact_point(session, prepared.contact_point_id).verified_at
+        signals = proofs.still_new(answer.signals, prepared.question.proven_on, verified_at)
+        service.ingest(session, line_id, signals, now=now)
 
 
 def settle_lost(session: Session, *, now: datetime) -> int:

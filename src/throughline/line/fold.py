@@ -42,6 +42,8 @@ TOLD = (
     PUSHED,
 )  # the kinds that say how the line stands: carrier's answer, vendor's answer, carrier's push
 WIDTH = SAID + 2 * KINDS
+_SAID = np.arange(SAID + 1, WIDTH, 2)
+_NOTHING = -1.0  # no meaning has this number
 
 PUBLIC = tuple(state for state in PublicState if state is not PublicState.UNKNOWN)
 _TO_PUBLIC = np.array([[float(shown is of) for shown in PUBLIC] for of in PUBLIC_OF])
@@ -51,6 +53,8 @@ ENOUGH_BEATS = 4
 _FLOOR = 1e-12  # no state is ever ruled out: the next evidence may say otherwise
 _KIND_OF = {"camara": 0, "vendor": 1, "sms": 2, "voice": 3, "app": 4, "carrier": PUSHED}
 _OTHER_KIND = 6
+# Of a carrier, and no word on how the line stands.
+_BESIDE = frozenset({"camara.kyc-tenure", "camara.device-data-volume"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,7 @@ class Codebook:
     beat: Mask
     alive: Mask
     gone: Mask
+    proved: Mask
     weak: Mask  # grades C and D: worth nothing in an incident
     kind: Indices
     said: Floats  # a number for what is said, for repeats
@@ -81,12 +86,15 @@ class Codebook:
             np.array([one.meaning is Meaning.DATA_OK for _, one in readings], dtype=bool),
             np.array([one.meaning is Meaning.APP_ALIVE for _, one in readings], dtype=bool),
             np.array([one.meaning is Meaning.APP_GONE for _, one in readings], dtype=bool),
+            np.array([one.meaning is Meaning.PROVED for _, one in readings], dtype=bool),
             np.array([one.grade in {"C", "D"} for _, one in readings], dtype=bool),
-            np.array(
-                [_KIND_OF.get(source.split(".")[0], _OTHER_KIND) for source, _ in readings], dtype=np.int64
-            ),
+            np.array([_kind_of(source) for source, _ in readings], dtype=np.int64),
             np.array([float(meanings.index(one.meaning)) for _, one in readings]),
         )
+
+
+def _kind_of(source: str) -> int:
+    return _OTHER_KIND if source in _BESIDE else _KIND_OF.get(source.split(".")[0], _OTHER_KIND)
 
 
 def fresh(count: int, at_s: float | Floats, by: Params) -> Floats:
@@ -129,13 +137,15 @@ def step(
         weight = np.where(muted, 0.0, weight)
     authoritative = book.authoritative[reading] & (weight > 0)
     beat = book.beat[reading]
-    # A heartbeat is news each time, however soon.
-    weight = np.where(beat & (weight > 0), 1.0, weight)
+    # A heartbeat is news each time, however soon; so is a proof, and what is said again after one.
+    proved = book.proved[reading]
+    weight = np.where((beat | proved) & (weight > 0), 1.0, weight)
     p = p + authoritative[:, np.newaxis] * by.jump
     after[:, P] = scaled(p * np.exp(weight[:, np.newaxis] * book.likelihood[reading]))
     after[:, AT] = at_s
     after[:, QUIET] = np.where(beat, 0.0, quiet)
     after[:, SILENCE] = np.where(beat, 0.0, silence)
+    after[np.ix_(proved, _SAID)] = _NOTHING
     after[number, kind_at] = at_s
     after[number, kind_at + 1] = book.said[reading]
     after[:, ALIVE_AT] = np.where(book.alive[reading], at_s, rows[:, ALIVE_AT])

@@ -1,6 +1,7 @@
 """Incidents as they happen: quarters of an hour counted when they are over, opened and closed from the counts.
 
-A group is a carrier and a home region; lines whose region is not known are one group of their carrier. Fresh
+A group is a carrier and a home region; lines whose region is not known, or has too few lines to show anything, are
+one group of their carrier. Fresh
 failures of the quarter that is not over yet are looked at as well, so that an outage is known within minutes.
 What was observed since an incident began is folded anew with the incident as an input.
 """
@@ -34,6 +35,7 @@ MAX_BINS = 15 * DAY_BINS  # counted in one run, and kept
 LATEST = timedelta(
     seconds=20
 )  # after its end a bin is counted: transactions of its last moment have committed
+REGION_FROM = 100  # lines: a fifth of them failing together is then an incident
 FAILING = (Meaning.ABSENT, Meaning.OFF, Meaning.NO_RESPONSE)
 _BIN = timedelta(seconds=BIN_S)
 _MARK = ""  # the carrier of the row that says a bin is counted
@@ -63,10 +65,25 @@ def count_bins(session: Session, *, now: datetime) -> bool:
             session.add(
                 LineBin(carrier=carrier, region=region, begins_at=begin, failing=failing, beats=beats)
             )
+        regroup(session)
         session.execute(
             text("DELETE FROM line_bin WHERE begins_at < :oldest"), {"oldest": begin - MAX_BINS * _BIN}
         )
     return True
+
+
+def regroup(session: Session) -> None:
+    """Regions that have come to have enough lines are looked at by themselves from now on; none goes back."""
+    session.execute(_REGROUP, {"least": REGION_FROM})
+
+
+_REGROUP = text(
+    """
+    UPDATE line_line l SET region_group = l.home_region FROM (
+      SELECT carrier, home_region FROM line_line WHERE home_region <> '' GROUP BY 1, 2 HAVING count(*) >= :least) AS g
+    WHERE l.carrier = g.carrier AND l.home_region = g.home_region AND l.region_group <> l.home_region
+    """
+)
 
 
 def detect(session: Session, *, now: datetime, limits: Limits | None = None) -> None:
@@ -178,7 +195,7 @@ def _counts(session: Session, begin: datetime, end: datetime) -> dict[Group, tup
 
 _COUNT = text(
     """
-    SELECT l.carrier, coalesce(l.home_region, ''),
+    SELECT l.carrier, l.region_group,
       count(DISTINCT s.line_id) FILTER (WHERE s.meaning = ANY (:failing)), count(*) FILTER (WHERE s.meaning = :beat)
     FROM line_signal s JOIN line_line l ON l.borrower_id = s.borrower_id AND l.id = s.line_id
     WHERE s.received_at >= :begin AND s.received_at < :end AND s.received_at - s.observed_at <= :fresh
@@ -189,9 +206,7 @@ _COUNT = text(
 
 
 def _sizes(session: Session) -> dict[Group, int]:
-    rows = session.execute(
-        text("SELECT carrier, coalesce(home_region, ''), count(*) FROM line_line GROUP BY 1, 2")
-    )
+    rows = session.execute(text("SELECT carrier, region_group, count(*) FROM line_line GROUP BY 1, 2"))
     return {(carrier, region): count for carrier, region, count in rows}
 
 
@@ -271,7 +286,7 @@ _ANEW = text(
     SELECT DISTINCT s.line_id, CAST(:since AS timestamptz), false, CAST(:now AS timestamptz), 0
     FROM line_signal s JOIN line_line l ON l.borrower_id = s.borrower_id AND l.id = s.line_id
     WHERE s.received_at >= :since AND s.observed_at >= :since AND s.meaning IS NOT NULL
-      AND l.carrier = :carrier AND coalesce(l.home_region, '') = :region
+      AND l.carrier = :carrier AND l.region_group = :region
     """
 )
 # Lines that failed in it, and lines that beat in the hours before and fell silent.
@@ -281,7 +296,7 @@ _TOUCHED = text(
       SELECT s.line_id, s.meaning, s.received_at FROM line_signal s
       JOIN line_line l ON l.borrower_id = s.borrower_id AND l.id = s.line_id
       WHERE s.received_at >= CAST(:onset AS timestamptz) - interval '6 hours' AND s.received_at <= :now
-        AND l.carrier = :carrier AND coalesce(l.home_region, '') = :region),
+        AND l.carrier = :carrier AND l.region_group = :region),
     failed AS (SELECT DISTINCT line_id FROM mine WHERE received_at >= :onset
       AND meaning IN ({", ".join(f"'{one.value}'" for one in FAILING)})),
     silent AS (SELECT DISTINCT line_id FROM mine WHERE received_at < :onset AND meaning = 'data_ok'

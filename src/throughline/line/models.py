@@ -45,7 +45,8 @@ __all__ = [
 class Line(Base):
     """A phone subscription of a borrower and what was last told of it.
 
-    `home_region` comes from a registered address or the number plan, never from where a phone is.
+    `home_region` comes from a registered address or the number plan, never from where a phone is. `region_group`: the
+    region as far as incidents are looked for in it; empty while it has few lines, which count with their carrier's.
     """
 
     __tablename__ = "line_line"
@@ -62,6 +63,7 @@ class Line(Base):
     number_index: Mapped[bytes] = mapped_column(LargeBinary)
     carrier: Mapped[str]
     home_region: Mapped[str | None]
+    region_group: Mapped[str] = mapped_column(default="", server_default="")
     registered_at: Mapped[Instant]
     state: Mapped[str]
     probability: Mapped[str]

@@ -138,11 +138,12 @@ def _read(document: Mapping[str, Any]) -> Params:
     grades = {str(grade): float(ratio) for grade, ratio in document["grades"].items()}
     if any(not 1 <= ratio <= 1e6 for ratio in grades.values()):
         raise ParamsError("grades: expected ratios from 1 to 1,000,000")
-    if unknown := document["fits"].keys() ^ {one.value for one in Meaning}:
+    said = _with_later(document["fits"])
+    if unknown := said.keys() ^ {one.value for one in Meaning}:
         raise ParamsError(f"fits: expected each meaning once and no other; see {sorted(map(str, unknown))}")
     likelihood = {
         (str(meaning), grade): 1 + (ratio - 1) * _by_state(fits)
-        for meaning, fits in document["fits"].items()
+        for meaning, fits in said.items()
         for grade, ratio in grades.items()
     }
     return Params(
@@ -156,6 +157,17 @@ def _read(document: Mapping[str, Any]) -> Params:
         _above(document, "memory_h", 0),
         _heartbeats(document["heartbeat"]),
     )
+
+
+# Meanings that are younger than the oldest files that lenders have fitted: the shipped fits stand in for them.
+LATER = ("proved", "tenure_short", "data_low", "data_left")
+
+
+def _with_later(fits: Mapping[str, Any]) -> dict[str, Any]:
+    if all(name in fits for name in LATER):
+        return dict(fits)
+    ours = document_of(shipped())["fits"]
+    return {**{name: ours[name] for name in LATER}, **fits}
 
 
 def rates_of(document: Mapping[str, Any]) -> Floats:

@@ -1,7 +1,8 @@
 """The privacy fail-safe: when a number may be somebody else's, nothing that says anything goes to it. Pure.
 
 A stranger who has the number answers, receives and is reachable like its owner, so a line that is well again
-proves nobody. What was stopped here stays stopped until the person has proved the number anew.
+proves nobody. What was stopped here stays stopped until the person has proved the number anew, signed in by a
+factor that needs no line. The one message that may go to such a number is the code that proves it.
 """
 
 from __future__ import annotations
@@ -29,6 +30,11 @@ class Standing:
     suspended_at: datetime | None
     reassigned: Decimal
     freeze: str | None
+
+    @property
+    def theirs(self) -> bool:
+        """Whether a word of somebody who knows the line keeps a proof alive: nothing speaks for a new owner."""
+        return self.freeze is None and self.reassigned <= Decimal("0.05")
 
 
 def standing(

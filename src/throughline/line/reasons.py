@@ -26,9 +26,12 @@ _SOURCES = {
     "camara.device-reachability": N_("the carrier's reachability notice"),
     "carrier.push": N_("the carrier's notice"),
     "camara.number-recycling": N_("the carrier's recycling check"),
+    "camara.kyc-tenure": N_("the carrier's word on the contract's age"),
+    "camara.device-data-volume": N_("the carrier's word on data"),
     "sms.receipt": N_("a message receipt"),
     "app.heartbeat": N_("a sign of life of the app"),
     "voice.sip": N_("a call"),
+    "identity.number-proof": N_("a proof by the borrower"),
     "vendor.aliyun": N_("a check by Alibaba Cloud"),
     "vendor.baidu": N_("a check by Baidu"),
 }

@@ -17,7 +17,7 @@ from throughline.kernel import clock, crypto
 from throughline.kernel.i18n import Text
 from throughline.kernel.ids import new_id
 from throughline.kernel.jobs import defer
-from throughline.line import beliefs, engine, fold, intake
+from throughline.line import beliefs, engine, fold, intake, segments
 from throughline.line import filter as line_filter
 from throughline.line.claims import LONGEST_PAST, ClaimView
 from throughline.line.claims import make as claim
@@ -88,8 +88,8 @@ def register(
 ) -> UUID | None:
     """Begin to watch the line behind a phone number; None without the consent for it.
 
-    Safe to repeat. Asks the carrier at once and subscribes to its notices. `home_region`: of a registered address
-    or of the number plan, where it is known; never from where a phone is.
+    Safe to repeat. Asks the carrier at once and subscribes to its notices. `home_region`: of a registered address,
+    where it is known; else of the lender's table of segments; never from where a phone is.
     """
     if not parties.has_consent(session, borrower_id, Purpose.CONTINUITY):
         return None
@@ -102,7 +102,7 @@ def register(
             contact_point_id=contact_point_id,
             number_index=crypto.blind_index("line.number", number),
             carrier=load_settings().carrier_of(number),
-            home_region=home_region,
+            home_region=home_region or segments.region_of(number),
             registered_at=now,
             state=PublicState.UNKNOWN,
             probability="0",
@@ -133,11 +133,12 @@ def register(
     return line_id
 
 
-def stop_watching(session: Session, borrower_id: UUID) -> None:
-    """The consent was withdrawn: no more queries, subscriptions end."""
-    lines = session.scalars(
-        select(Line).where(Line.borrower_id == borrower_id).order_by(Line.id).with_for_update().limit(20)
-    ).all()
+def stop_watching(session: Session, borrower_id: UUID, contact_point_id: UUID | None = None) -> None:
+    """No more queries, subscriptions end: the consent was withdrawn, or one number is no longer theirs."""
+    wanted = select(Line).where(Line.borrower_id == borrower_id)
+    if contact_point_id is not None:
+        wanted = wanted.where(Line.contact_point_id == contact_point_id)
+    lines = session.scalars(wanted.order_by(Line.id).with_for_update().limit(20)).all()
     for line in lines:
         session.execute(
             update(LineBelief)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -101,6 +102,61 @@ class BaiduSettings(_Entry):
     per_s: Annotated[float, Field(gt=0, le=1_000)] = 10
 
 
+_OF_CARRIERS = {"carrier", "api_url", "client_id", "client_key", "carriers"}
+_DEMO_CARRIERS = "http://127.0.0.1:8103"
+_DEMO_VENDORS = AnyHttpUrl("http://127.0.0.1:8106")
+
+
+def _demo_carriers() -> tuple[CarrierSettings, ...]:
+    return (
+        CarrierSettings(
+            name="simulator",
+            api_url=AnyHttpUrl(_DEMO_CARRIERS),
+            sells=(
+                "camara.subscription-status",
+                "camara.device-reachability",
+                "camara.number-recycling",
+                "camara.kyc-tenure",
+                "camara.device-data-volume",
+            ),
+            notices=("reachability", "data-volume"),
+            price_minor=5,
+        ),
+        CarrierSettings(
+            name="southern",
+            api_url=AnyHttpUrl(f"{_DEMO_CARRIERS}/southern"),
+            prefixes=("+86166", "+86175", "+86176"),
+            sells=("camara.device-reachability", "camara.number-recycling"),
+            pushes=False,
+            price_minor=8,
+        ),
+    )
+
+
+def _demo_vendors(home: Path) -> dict[str, AliyunSettings | BaiduSettings]:
+    """The vendors' accounts, which are made before the first process starts; none where they are not."""
+    try:
+        accounts = json.loads((home / "lab" / "keys" / "vendors" / "accounts.json").read_text("utf-8"))
+        return {
+            "aliyun": AliyunSettings(
+                api_url=_DEMO_VENDORS,
+                access_key_id=accounts["aliyun_key_id"],
+                access_key_secret=accounts["aliyun_key_secret"],
+                auth_code=accounts["aliyun_auth_code"],
+                recycling_price_minor=15,
+            ),
+            "baidu": BaiduSettings(
+                api_url=_DEMO_VENDORS,
+                access_key_id=accounts["baidu_key_id"],
+                secret_access_key=accounts["baidu_key_secret"],
+                app_key=SecretStr("demo"),
+                price_minor=8,
+            ),
+        }
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
 class LineSettings(PackageSettings):
     """`THROUGHLINE_LINE_…`: whom we ask about lines and how often.
 
@@ -134,6 +190,9 @@ class LineSettings(PackageSettings):
     )
     query_band_from: Annotated[float, Field(gt=0, lt=1)] = 0.15
     query_band_to: Annotated[float, Field(gt=0, lt=1)] = 0.9
+    segments_file: Path | None = Field(
+        None, description="CSV of number segments and their home regions: +861380000,region"
+    )
     params_file: Path | None = Field(
         None,
         description="YAML of the filter's parameters, as `line fit` writes it; default: the shipped ones",
@@ -149,6 +208,17 @@ class LineSettings(PackageSettings):
     credit_use: bool = Field(
         False, description="May carriers be asked for credit decisions? A consent of its own"
     )
+
+    @model_validator(mode="after")
+    def _demo(self) -> LineSettings:
+        # In demo mode, where nothing is said of carriers, those of the simulators are there: one that sells and pushes
+        # all, one that tells no status, so that vendors are asked; and the vendors, as far as their accounts are made.
+        if settings().demo and not self.model_fields_set & _OF_CARRIERS:
+            object.__setattr__(self, "carriers", _demo_carriers())
+            for name, made in _demo_vendors(settings().home).items():
+                if name not in self.model_fields_set:
+                    object.__setattr__(self, name, made)
+        return self
 
     @model_validator(mode="after")
     def _named_once(self) -> LineSettings:

@@ -82,3 +82,10 @@ class Meaning(StrEnum):
     # About the app, not the line: it is there, so its silence over mobile data counts for more; or it is gone.
     APP_ALIVE = "app_alive"
     APP_GONE = "app_gone"
+    # About who has the number: the person, as they have just shown.
+    PROVED = "proved"
+    # The contract is younger than what we know of the number: somebody else's, or ported by the same person.
+    TENURE_SHORT = "tenure_short"
+    # About the axis of data alone.
+    DATA_LOW = "data_low"
+    DATA_LEFT = "data_left"

@@ -20,6 +20,7 @@ from throughline.kernel.i18n import Text
 from throughline.kernel.ids import new_id
 from throughline.line import fold, measures
 from throughline.line.beliefs import Batch, Watched
+from throughline.line.carriers import proof_is_good_for
 from throughline.line.events import (
     LineAlarmCleared,
     LineAlarmRaised,
@@ -261,6 +262,7 @@ def _write_standings(session: Session, batch: Batch, shown: Shown, *, now: datet
     dark = [line.contact_point_id for line, p in zip(batch.lines, shown.dark, strict=True) if p >= OFF_FROM]
     before = parties.suspended_since(session, dark)
     standings, freezes = [], []
+    told_s = fold.told_at(batch.tracks.rows)
     for number, line in enumerate(batch.lines):
         state = STATES_SHOWN[shown.state[number]]
         aged = bool(shown.aged[number]) and state == line.state
@@ -271,7 +273,16 @@ def _write_standings(session: Session, batch: Batch, shown: Shown, *, now: datet
             before=before.get(line.contact_point_id),
             now=now,
         )
-        standings.append(parties.LineStanding(line.contact_point_id, stands.suspended_at, stands.reassigned))
+        told_at = instant(float(told_s[number])) if stands.theirs and np.isfinite(told_s[number]) else None
+        standings.append(
+            parties.LineStanding(
+                line.contact_point_id,
+                stands.suspended_at,
+                stands.reassigned,
+                told_at,
+                proof_is_good_for(line.carrier, now.date()).days,
+            )
+        )
         if stands.freeze is not None:
             freezes.append((line.contact_point_id, stands.freeze))
     parties.set_line_standings(session, standings, now=now)

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from throughline.kernel import jobs
 from throughline.kernel.i18n import bilingual
 from throughline.kernel.logging import get_logger
-from throughline.messaging import flow, reasons, registry, schedule
+from throughline.messaging import flow, reasons, registry, schedule, signals
 from throughline.messaging.begin import QUEUE, prepare, start_next, stopped
 from throughline.messaging.flow import Plan
 from throughline.messaging.lattice import AttemptState, risen
@@ -27,6 +27,7 @@ from throughline.parties import service as parties
 log = get_logger(__name__)
 
 ASK = "messaging.ask"
+BOUNCE = "email.bounce"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,8 @@ def record(session: Session, attempt_id: UUID, fence: int, result: SubmitResult,
     attempt.verdict, attempt.code = result.verdict.value, result.code or None
     attempt.provider_ref = result.provider_ref or attempt.provider_ref
     attempt.lease_until = None
+    if result.dead:
+        signals.told(session, attempt, BOUNCE, attempt.route, result.code, at=now)
     if result.verdict is Verdict.ACCEPTED:
         hear(plan, attempt, AttemptState.ACCEPTED)
     elif result.verdict is Verdict.UNKNOWN:

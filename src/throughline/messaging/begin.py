@@ -12,6 +12,7 @@ from throughline.kernel.clock import real_now
 from throughline.kernel.i18n import bilingual
 from throughline.kernel.ids import new_id
 from throughline.messaging import flow, reasons, registry, schedule, standing
+from throughline.messaging.classes import MessageClass
 from throughline.messaging.flow import Plan
 from throughline.messaging.lattice import AttemptState
 from throughline.messaging.models import MsgAttempt, MsgStep
@@ -53,7 +54,7 @@ def stopped(plan: Plan, step: MsgStep) -> bool:
         why_not = reasons.READ if plan.intent.outcome == READ else reasons.ELSEWHERE
         flow.end(plan, step, StepState.NOT_NEEDED, why_not)
         return True
-    why = barrier(plan.session, step.contact_point_id, now=plan.now)
+    why = barrier(plan.session, step.contact_point_id, now=plan.now, klass=plan.intent.klass)
     if why == standing.LINE_OFF:
         hold(plan, step)
         return True
@@ -70,12 +71,17 @@ def stopped(plan: Plan, step: MsgStep) -> bool:
     return why is not None
 
 
-def barrier(session: Session, contact_point_id: UUID, *, now: datetime) -> str | None:
-    """Why an address must not be written to now (a message id), or None."""
+def barrier(
+    session: Session, contact_point_id: UUID, *, now: datetime, klass: str | None = None
+) -> str | None:
+    """Why an address must not be written to now (a message id), or None. A code goes to a number in doubt too."""
     try:
-        return standing.obstacle(parties.contact_point(session, contact_point_id), now=now)
+        point = parties.contact_point(session, contact_point_id)
     except parties.UnknownContactPoint:
         return reasons.GONE
+    if klass == MessageClass.OTP:
+        return standing.obstacle_to_code(point)
+    return standing.obstacle(point, now=now)
 
 
 def _says_too_much(plan: Plan, step: MsgStep) -> bool:

@@ -31,7 +31,7 @@ class IntentOutcome:
 
 @dataclass(frozen=True, slots=True)
 class ContactSignals:
-    """What receipts say about numbers: {contact_point_id, borrower_id, source, provider, code, observed_at}."""
+    """What receipts say about numbers and refusals about mailboxes, up to 500: {contact_point_id, borrower_id, source, provider, code, observed_at}."""
 
     TYPE: ClassVar[str] = "messaging.contact_signals.v1"
     signals: list[dict[str, Any]]

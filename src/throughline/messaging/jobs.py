@@ -12,7 +12,7 @@ from throughline.kernel.db import database
 from throughline.kernel.jobs import periodic, task
 from throughline.kernel.logging import get_logger
 from throughline.kernel.telemetry import counter
-from throughline.messaging import advance, attempts, begin, flow, held, registry
+from throughline.messaging import advance, attempts, begin, codes, flow, held, registry
 from throughline.messaging.ports import MessageChannel, Outbound, SubmitResult, Verdict
 
 log = get_logger(__name__)
@@ -71,8 +71,9 @@ def advance_intent(*, intent_id: str) -> None:
 
 @periodic("* * * * *", "messaging.sweep", queue="default")
 def sweep(timestamp: int) -> None:
-    """Every minute: up to 500 steps whose time has come, lost sends first."""
+    """Every minute: codes whose time is over are forgotten; up to 500 steps whose time has come, lost sends first."""
     del timestamp
+    database().run(lambda session: codes.forget(session, now=clock.now()))
     due = database().run(lambda session: advance.due(session, now=clock.now()))
     for intent_id in due:
         try:

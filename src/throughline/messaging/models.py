@@ -23,6 +23,11 @@ class MsgIntent(Base):
         UniqueConstraint("borrower_id", "idem_key"),
         UniqueConstraint("id"),
         Index("ix_msg_intent_outcome_id", "outcome", "id"),
+        Index(
+            "ix_msg_intent_codes",
+            "deadline",
+            postgresql_where=text("klass = 'otp' AND params <> ''::bytea"),  # not forgotten yet
+        ),
     )
 
     borrower_id: Mapped[UUID] = mapped_column(primary_key=True)

@@ -44,11 +44,12 @@ class Outbound:
 
 @dataclass(frozen=True, slots=True)
 class SubmitResult:
-    """The verdict with the provider's own reference and code."""
+    """The verdict with the provider's own reference and code. `dead`: there is no such address (any more)."""
 
     verdict: Verdict
     provider_ref: str | None = None
     code: str = ""
+    dead: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,10 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from throughline.kernel import clock
-from throughline.kernel.events import publish
 from throughline.kernel.ids import new_id
 from throughline.kernel.telemetry import counter
-from throughline.messaging import attempts, flow
+from throughline.messaging import attempts, flow, signals
 from throughline.messaging.channels import aliyun_sms
-from throughline.messaging.events import AGGREGATE, ContactSignals
 from throughline.messaging.lattice import AttemptState
 from throughline.messaging.models import MsgAttempt, MsgReceipt
 
@@ -118,24 +116,7 @@ def _signal(session: Session, attempt: MsgAttempt, receipt: Receipt, now: dateti
     at = now
     if receipt.reported_at is not None and attempt.submitted_at is not None:
         at = min(max(receipt.reported_at + clock.demo_shift(), attempt.submitted_at), now)
-    publish(
-        session,
-        ContactSignals(
-            [
-                {
-                    "contact_point_id": attempt.contact_point_id,
-                    "borrower_id": attempt.borrower_id,
-                    "source": SOURCE,
-                    "provider": PROVIDER,
-                    "code": receipt.code,
-                    "observed_at": at,
-                }
-            ]
-        ),
-        aggregate_type=AGGREGATE,
-        aggregate_id=attempt.intent_id,
-        borrower_id=attempt.borrower_id,
-    )
+    signals.told(session, attempt, SOURCE, PROVIDER, receipt.code, at=at)
 
 
 def _receipt(element: Any) -> Receipt | None:

@@ -1,6 +1,7 @@
 """The verbs of messaging, for the packages above. Each runs in the caller's transaction."""
 
 from throughline.messaging.arrivals import Arrival, Told, told_about
+from throughline.messaging.codes import CodeNotSent, send_code
 from throughline.messaging.held import held_steps, release_held
 from throughline.messaging.inbox import InboxMessage, UnknownMessage, first_reading, inbox, mark_read, unread
 from throughline.messaging.requests import NewIntent, request
@@ -18,6 +19,7 @@ from throughline.messaging.views import (
 __all__ = [
     "Arrival",
     "AttemptView",
+    "CodeNotSent",
     "InboxMessage",
     "IntentStory",
     "IntentView",
@@ -35,6 +37,7 @@ __all__ = [
     "mark_read",
     "release_held",
     "request",
+    "send_code",
     "told_about",
     "unread",
 ]

@@ -50,6 +50,8 @@ class MessagingSettings(PackageSettings):
             "new_message.en": "SMS_480000002",
             "catch_up.zh-CN": "SMS_480000003",
             "catch_up.en": "SMS_480000004",
+            "number_code.zh-CN": "SMS_480000005",
+            "number_code.en": "SMS_480000006",
         },
         description='Codes under which the outside texts are registered with the provider: "<text>.<locale>"',
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -22,12 +22,17 @@ from throughline.parties.consents import log_read, require_consent
 from throughline.parties.contact import ContactKind
 from throughline.parties.models import ContactPointRow
 from throughline.parties.purposes import Purpose
-from throughline.parties.records import ContactPoint
+from throughline.parties.records import ContactPoint, frozen_until_proved
 from throughline.parties.rows import InvalidPersonalData, known, locked, valid
 
 MAX_CONTACT_POINTS = 20
-OWNERS = ("self", "other")
-FROZEN_BY_LINE = "line: "  # reasons that begin so are ended by a new proof
+# claimed: the person says that it is theirs and nothing has shown it yet; a proof makes it theirs.
+OWNERS = ("self", "other", "claimed")
+FROZEN_BY_LINE = "line: "
+# The shortest time that is known of any country before a number is given to somebody else (47 CFR 52.15(f)(1)(ii)):
+# whoever proved a number may have given it back the day after. `line` moves the end on while somebody tells it.
+PROOF_GOOD_FOR = timedelta(days=45)
+GIVEN_UP = "borrower: the number is no longer theirs"
 
 
 class UnknownContactPoint(NotFound):
@@ -113,16 +118,45 @@ def contact_value(
     return crypto.open_sealed(session, row.borrower_id, point_place(row.id), row.value)
 
 
-def verify_contact_point(session: Session, contact_point_id: UUID, *, now: datetime) -> None:
-    """The person has shown that the address is theirs: it is believed anew from then on.
+def verify_contact_point(
+    session: Session, contact_point_id: UUID, *, now: datetime, method: str = "other"
+) -> None:
+    """The person has shown that the address is theirs: it is believed anew from then on. `method`: how, in a word.
 
-    That also ends a freeze by `line`, which was for doubt about whose number it is. For a number that was
-    frozen the caller must have seen proof by another factor than the number itself.
+    That also ends a freeze that was for doubt about whose number it is: by `line`, or by the person. For a number
+    that was frozen the caller must have seen proof by another factor than the number itself.
     """
     row = _point_row(session, contact_point_id, lock=True)
     row.verified_at = now if row.verified_at is None else max(row.verified_at, now)
-    if row.frozen_reason is not None and row.frozen_reason.startswith(FROZEN_BY_LINE):
+    row.content_until = max(row.content_until or now, row.verified_at + PROOF_GOOD_FOR)
+    if row.owner == "claimed":
+        row.owner = "self"
+    if frozen_until_proved(row.frozen_reason):
         row.frozen_at = row.frozen_reason = None
+    session.flush()
+    publish(
+        session,
+        events.ContactPointVerified(row.borrower_id, row.id, row.kind, method, now),
+        aggregate_type="person",
+        aggregate_id=row.borrower_id,
+        borrower_id=row.borrower_id,
+    )
+
+
+def end_line_freeze(session: Session, contact_point_id: UUID, *, proved_at: datetime) -> None:
+    """`line` froze an address after its proof and before it knew of it: that freeze ends as well."""
+    row = _point_row(session, contact_point_id, lock=True)
+    by_line = row.frozen_reason is not None and row.frozen_reason.startswith(FROZEN_BY_LINE)
+    if by_line and row.verified_at is not None and row.verified_at >= proved_at:
+        row.frozen_at = row.frozen_reason = None
+
+
+def index_of(session: Session, contact_point_id: UUID) -> bytes:
+    """The blind index of an address: names it for counting, says nothing. Raises `UnknownContactPoint`."""
+    index = _point_row(session, contact_point_id).value_index
+    if index is None:
+        raise UnknownContactPoint
+    return index
 
 
 def set_line_standing(
@@ -147,11 +181,17 @@ def set_line_standing(
 
 @dataclass(frozen=True, slots=True)
 class LineStanding:
-    """What `line` knows about a number, as `set_line_standing` takes it."""
+    """What `line` knows about a number, as `set_line_standing` takes it.
+
+    `told_at`: when somebody who knows last said how it stands, while nothing speaks for a new owner. `good_days`: for
+    how long it surely stays its owner's after such a day.
+    """
 
     contact_point_id: UUID
     suspended_at: datetime | None
     reassigned_probability: Decimal
+    told_at: datetime | None = None
+    good_days: int = PROOF_GOOD_FOR.days
 
 
 def suspended_since(session: Session, contact_point_ids: Sequence[UUID]) -> dict[UUID, datetime]:
@@ -195,7 +235,10 @@ def address_standings(session: Session, contact_point_ids: Sequence[UUID]) -> di
 
 def set_line_standings(session: Session, standings: Sequence[LineStanding], *, now: datetime) -> None:
     """As `set_line_standing`, for many numbers at once. Written is only what says something else: since when, or
-    a probability that moved by 0.01 or over 0.2, from which messages stop."""
+    a probability that moved by 0.01 or over 0.2, from which messages stop, or a proof that counts a day longer.
+
+    A proof counts on through an unbroken chain: somebody said how the line stands before the last such word had
+    grown so old that the number might have been given to somebody else in between."""
     if not standings:
         return
     if not all(0 <= one.reassigned_probability <= 1 for one in standings):
@@ -205,6 +248,8 @@ def set_line_standings(session: Session, standings: Sequence[LineStanding], *, n
             "id": str(one.contact_point_id),
             "off": one.suspended_at.isoformat() if one.suspended_at else None,
             "p": str(one.reassigned_probability),
+            "told": one.told_at.isoformat() if one.told_at else None,
+            "good": one.good_days,
         }
         for one in standings
     ]
@@ -215,13 +260,20 @@ def set_line_standings(session: Session, standings: Sequence[LineStanding], *, n
 _STANDINGS = text(
     """
     WITH said AS MATERIALIZED (
-      SELECT c.borrower_id, c.id, r.off, r.p FROM party_contact_point c
-      JOIN jsonb_to_recordset(CAST(:rows AS jsonb)) AS r(id uuid, off timestamptz, p numeric) ON r.id = c.id
+      SELECT c.borrower_id, c.id, r.off, r.p,
+        CASE WHEN r.told <= c.content_until THEN greatest(c.content_until, r.told + make_interval(days => r.good))
+          ELSE c.content_until END AS until
+      FROM party_contact_point c
+      JOIN jsonb_to_recordset(CAST(:rows AS jsonb)) AS r(id uuid, off timestamptz, p numeric, told timestamptz, good int)
+        ON r.id = c.id
       WHERE (c.suspended_at IS DISTINCT FROM r.off OR abs(c.reassigned_probability - r.p) >= 0.01
-             OR (c.reassigned_probability > 0.2) <> (r.p > 0.2))
+             OR (c.reassigned_probability > 0.2) <> (r.p > 0.2)
+             OR (r.told <= c.content_until
+                 AND r.told + make_interval(days => r.good) >= c.content_until + interval '1 day'))
         AND (c.standing_at IS NULL OR c.standing_at <= :now)
       ORDER BY c.id FOR UPDATE OF c)
-    UPDATE party_contact_point c SET suspended_at = s.off, reassigned_probability = s.p, standing_at = :now
+    UPDATE party_contact_point c SET suspended_at = s.off, reassigned_probability = s.p, standing_at = :now,
+      content_until = s.until
     FROM said s WHERE c.borrower_id = s.borrower_id AND c.id = s.id
     """
 )
@@ -236,6 +288,22 @@ def freeze_contact_point(session: Session, contact_point_id: UUID, reason: str, 
     publish(
         session,
         events.ContactPointFrozen(row.borrower_id, row.id, reason),
+        aggregate_type="person",
+        aggregate_id=row.borrower_id,
+        borrower_id=row.borrower_id,
+    )
+
+
+def give_up_contact_point(session: Session, contact_point_id: UUID, *, now: datetime) -> None:
+    """The person says that an address is no longer theirs: nothing goes to it until they prove it anew."""
+    row = _point_row(session, contact_point_id, lock=True)
+    doubted = row.frozen_at is None or frozen_until_proved(row.frozen_reason)
+    if not doubted or row.frozen_reason == GIVEN_UP:
+        return
+    row.frozen_at, row.frozen_reason = row.frozen_at or now, GIVEN_UP
+    publish(
+        session,
+        events.ContactPointFrozen(row.borrower_id, row.id, GIVEN_UP),
         aggregate_type="person",
         aggregate_id=row.borrower_id,
         borrower_id=row.borrower_id,
@@ -274,5 +342,5 @@ def _point(session: Session, row: ContactPointRow) -> ContactPoint:
     value = crypto.open_sealed(session, row.borrower_id, point_place(row.id), row.value)
     return ContactPoint(
         row.id, row.borrower_id, kind, row.owner, masking.mask(kind, value), row.verified_at, row.suspended_at,
-        row.reassigned_probability, row.frozen_at, row.frozen_reason, row.added_at,
+        row.reassigned_probability, row.frozen_at, row.frozen_reason, row.added_at, row.content_until,
     )  # fmt: skip

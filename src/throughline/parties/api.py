@@ -64,6 +64,9 @@ class ContactPointView(_View):
     frozen_at: datetime | None
     frozen_reason: str | None
     added_at: datetime
+    content_until: datetime | None = Field(
+        None, description="How long the proof counts for texts that say something; a later word moves it on"
+    )
 
 
 class ConsentView(_View):

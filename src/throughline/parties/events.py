@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
@@ -41,6 +42,18 @@ class ContactPointFrozen:
     borrower_id: UUID
     contact_point_id: UUID
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContactPointVerified:
+    """The person has shown that an address is theirs; `method` is how: sms_code."""
+
+    TYPE: ClassVar[str] = "parties.contact_point_verified.v1"
+    borrower_id: UUID
+    contact_point_id: UUID
+    kind: str
+    method: str
+    verified_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,7 @@ class ContactPointRow(Base):
     owner: Mapped[str]
     added_at: Mapped[Instant]
     verified_at: Mapped[Instant | None]
+    content_until: Mapped[Instant | None]  # how long the proof counts for texts that say something
     suspended_at: Mapped[Instant | None]
     reassigned_probability: Mapped[Decimal] = mapped_column(Numeric(5, 4), default=Decimal(0))
     standing_at: Mapped[Instant | None]

@@ -49,6 +49,11 @@ class PersonFacts:
     zone: str
 
 
+def frozen_until_proved(reason: str | None) -> bool:
+    """Whether an address is frozen for doubt about whose it is, by line or by the person: a new proof ends that."""
+    return reason is not None and reason.startswith(("line: ", "borrower: "))
+
+
 @dataclass(frozen=True, slots=True)
 class ContactPoint:
     """One address of a person and what is known about it; the address itself only masked."""
@@ -64,6 +69,7 @@ class ContactPoint:
     frozen_at: datetime | None
     frozen_reason: str | None
     added_at: datetime
+    content_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,8 @@
 """The verbs of parties, for the packages above. Each runs in the caller's transaction and locks the person first."""
 
 from throughline.parties.addresses import (
+    GIVEN_UP,
+    PROOF_GOOD_FOR,
     AddressStanding,
     LineStanding,
     TooManyContactPoints,
@@ -10,7 +12,10 @@ from throughline.parties.addresses import (
     contact_point,
     contact_points,
     contact_value,
+    end_line_freeze,
     freeze_contact_point,
+    give_up_contact_point,
+    index_of,
     set_line_standing,
     set_line_standings,
     suspended_since,
@@ -45,6 +50,8 @@ from throughline.parties.people import (
 from throughline.parties.rows import InvalidPersonalData, UnknownPerson
 
 __all__ = [
+    "GIVEN_UP",
+    "PROOF_GOOD_FOR",
     "AddressStanding",
     "AlreadyRegistered",
     "CheckedPerson",
@@ -65,11 +72,14 @@ __all__ = [
     "contact_points",
     "contact_value",
     "discard_person",
+    "end_line_freeze",
     "find_borrower",
     "freeze_contact_point",
     "give_consents",
+    "give_up_contact_point",
     "has_consent",
     "import_people",
+    "index_of",
     "known_by_id_number",
     "open_consent",
     "people",

@@ -15,6 +15,13 @@ REGISTERED = {
     "SMS_480000004": (
         "You have ${count} new messages. Please sign in to read them. We never ask for passwords or codes by text."
     ),
+    "SMS_480000005": (
+        "${code} 是号码核验码，10 分钟内有效。请只填写在您自己打开的页面中，不要告诉任何人。非本人操作请忽略。"
+    ),
+    "SMS_480000006": (
+        "${code} is a code to check this number, good for 10 minutes. Type it only on a page that you opened yourself "
+        "and tell nobody. If you did not ask for it, ignore it."
+    ),
 }
 MAX_NUMBERS = 1000
 MAX_VALUE = 35

@@ -1,7 +1,9 @@
 """Is a provider still heard? A feed that went quiet looks like "all lines are well", so its silence is watched.
 
 All times here are real time. A provider's notices have no promised rhythm: the mean gap is learned, and a silence
-of many mean gaps is an alarm, after ten minutes at the earliest. Where a carrier promised a rhythm, that counts.
+that such a feed shows once in thousands of gaps is an alarm, after ten minutes at the earliest. While notices come
+every ninety seconds or more often that is within 15 minutes; a feed that speaks seldom can't be missed so soon. Where a
+carrier promised a rhythm, that counts.
 """
 
 from __future__ import annotations
@@ -21,9 +23,11 @@ from throughline.line.feed.models import Feed
 
 WRITE_EVERY = timedelta(seconds=5)  # so that a burst of notices does not queue up for one row
 SHORTEST = timedelta(minutes=10)
+DENSE = timedelta(minutes=14)  # looked at each minute, so that the alarm of a dense feed is up within 15
 GAPS = 12  # for events without a rhythm, a silence of 12 mean gaps comes about once in 160,000
+FEWEST_GAPS = 6.9  # and one of 6.9 once in 1,000: no silence that is more usual is an alarm
 LEARNED_FROM = 20  # events
-LEARNING = 0.05  # weight of the newest gap
+LEARNING = 0.02  # weight of the newest gap: the last fifty or so make the mean
 FAILURES = 10  # questions one after another without an answer
 
 
@@ -70,7 +74,7 @@ def heard(session: Session, name: str, provider: str, *, now: datetime) -> None:
         return  # heard a moment ago, or another transaction is noting it
     if row.last_event_at is not None and row.state == "fresh":
         gap_s = max(0.0, (now - row.last_event_at).total_seconds())
-        row.gap_s = gap_s if row.gap_s is None else row.gap_s + LEARNING * (gap_s - row.gap_s)
+        row.gap_s = learned(row.gap_s, row.events, gap_s)
     row.last_event_at, row.failures = now, 0
     row.events += 1
     if row.state == "stale":
@@ -125,7 +129,27 @@ def quiet(row: Feed, promised_s: float | None, *, now: datetime) -> bool:
         return now - row.last_event_at > timedelta(seconds=promised_s) + WRITE_EVERY
     if row.gap_s is None or row.events < LEARNED_FROM:
         return False
-    return now - row.last_event_at > max(SHORTEST, timedelta(seconds=row.gap_s * GAPS))
+    return now - row.last_event_at > longest_silence(row.gap_s)
+
+
+def learned(mean_s: float | None, events: int, gap_s: float) -> float:
+    """The mean gap with one more gap; `events` were heard before. Pure.
+
+    The first gaps weigh alike, so that the mean is good as soon as it counts.
+    """
+    if mean_s is None:
+        return gap_s
+    return mean_s + max(LEARNING, 1 / max(events, 1)) * (gap_s - mean_s)
+
+
+def longest_silence(gap_s: float) -> timedelta:
+    """The longest silence of a feed with that mean gap that is no alarm. Pure.
+
+    Twelve gaps; no more than 14 minutes where 6.9 gaps have passed by then; beyond that 6.9 gaps, of which a feed
+    without a rhythm shows one in a thousand.
+    """
+    gap = timedelta(seconds=gap_s)
+    return max(SHORTEST, min(GAPS * gap, max(DENSE, FEWEST_GAPS * gap)))
 
 
 def stale_carriers(session: Session) -> frozenset[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
@@ -18,6 +19,7 @@ from throughline.messaging.ports import Finding, Outbound, Question, SubmitResul
 log = get_logger(__name__)
 
 NAME = "smtp"
+_ENHANCED = re.compile(r"5\.(\d{1,3})\.\d{1,3}\b")
 CONNECT_TIMEOUT_S = 3.0
 QUIT_TIMEOUT_S = 1.0
 
@@ -117,7 +119,16 @@ def _answered(error: SMTPResponseException) -> SubmitResult:
     if error.code == aiosmtplib.SMTPStatus.domain_unavailable:
         return SubmitResult(Verdict.THROTTLED, code=code)  # 421: come back later
     verdict = Verdict.REJECTED_FINAL if error.code >= 500 else Verdict.REJECTED_RETRY
-    return SubmitResult(verdict, code=code)
+    return SubmitResult(verdict, code=code, dead=_no_mailbox(error))
+
+
+def _no_mailbox(error: SMTPResponseException) -> bool:
+    """Whether the recipient was refused for good, and not for policy: by the enhanced status code (RFC 3463, class
+    5.1) where the server gives one."""
+    if not isinstance(error, aiosmtplib.SMTPRecipientRefused) or error.code not in {550, 551, 553}:
+        return False
+    enhanced = _ENHANCED.match(error.message)
+    return enhanced is None or enhanced[1] == "1"
 
 
 def _plain(text: str) -> str:

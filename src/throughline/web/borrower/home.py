@@ -5,11 +5,12 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
-from throughline.continuity import joint, unfinished
+from throughline.continuity import joint, numbers, unfinished
 from throughline.continuity import service as continuity
 from throughline.continuity.models import ProtectionCase
+from throughline.identity.browsers import login_of
 from throughline.kernel import clock
-from throughline.kernel.http import Reading
+from throughline.kernel.http import AnyCaller, Reading
 from throughline.kernel.i18n import N_
 from throughline.lending import service as lending
 from throughline.lending.state import LoanStatus
@@ -45,7 +46,7 @@ HELD = {
 
 
 @router.get("/home")
-def home(request: Request, borrower_id: Borrower, session: Reading) -> HTMLResponse:
+def home(request: Request, borrower_id: Borrower, caller: AnyCaller, session: Reading) -> HTMLResponse:
     """The overview of the borrower who is signed in."""
     loans = lending.loans_of(session, borrower_id, limit=SHOWN_LOANS)
     protected: list[ProtectionCase] = [
@@ -60,6 +61,9 @@ def home(request: Request, borrower_id: Borrower, session: Reading) -> HTMLRespo
         if offers()
         else []
     )
+    real_now = clock.real_now()
+    login = login_of(session, caller, now=real_now)
+    stopped = [one for one in numbers.numbers(session, login, real_now=real_now) if one.state == "frozen"]
     newest = origination.applications(session, borrower_id=borrower_id, after=None, limit=1)
     return show(
         request,
@@ -72,6 +76,7 @@ def home(request: Request, borrower_id: Borrower, session: Reading) -> HTMLRespo
         lines=line.lines_of(session, borrower_id),
         line_states=LINE_STATES,
         help_now=help_now,
+        stopped_numbers=stopped,
         has_plans=bool(offers()),
         held=unfinished.held_of(session, borrower_id),
         held_names=HELD,

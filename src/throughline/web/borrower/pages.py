@@ -15,6 +15,7 @@ from throughline.web.borrower import (
     home,
     inbox,
     loans,
+    numbers,
     outages,
     pay_for,
     plans,
@@ -39,5 +40,6 @@ for part in (
     inbox,
     receipts,
     account,
+    numbers,
 ):
     router.include_router(part.router)

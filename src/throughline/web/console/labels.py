@@ -33,6 +33,10 @@ _LINE = {
     "answered": N_("answered"),
     "app_alive": N_("app is heard over Wi-Fi"),
     "app_gone": N_("app is gone"),
+    "tenure_short": N_("the contract is younger than what we know of the number"),
+    "data_low": N_("little data is left"),
+    "data_left": N_("data is left"),
+    "proved": N_("the borrower has shown that it is theirs"),
 }
 _CASES = {
     "open": N_("open"),

@@ -12,11 +12,13 @@ from sqlalchemy.orm import Session
 
 from throughline.kernel import clock
 from throughline.kernel.http import PageParams, Reading, locale_of, paged
-from throughline.line import reading
+from throughline.kernel.i18n import N_
+from throughline.line import privacy, reading
 from throughline.line import service as line
 from throughline.line.feed import health as feed_health
 from throughline.line.state import CANNOT_RECEIVE, PublicState
 from throughline.parties import service as parties
+from throughline.parties.records import ContactPoint
 from throughline.web.console import belief_chart
 from throughline.web.console.borrowers import masked_names
 from throughline.web.console.common import ConsoleRoute, show, staff_with
@@ -29,6 +31,12 @@ POINTS = 160
 SPEND_DAYS = 14
 QUESTIONS = 20
 INCIDENTS = 20
+FROZEN_WHY = {
+    privacy.REASSIGNED: N_("the number may be somebody else's"),
+    privacy.ENDED: N_("the number was cancelled"),
+    privacy.LONG_OFF: N_("off for longer than the carrier surely keeps a number"),
+    parties.GIVEN_UP: N_("the borrower says that it is no longer theirs"),
+}
 
 
 @router.get("/console/lines")
@@ -73,6 +81,8 @@ def line_page(
         "line.html",
         line=view,
         number=_number(session, view.contact_point_id),
+        address=_address(session, view.contact_point_id),
+        frozen_why=FROZEN_WHY,
         names=masked_names(session, {view.borrower_id}),
         chart=belief_chart.draw(
             [(at, {str(state): p for state, p in chances.items()}) for at, chances in history],
@@ -102,6 +112,13 @@ def carrier_page(request: Request, session: Reading) -> HTMLResponse:
         feeds=feed_health.feeds(session),
         days=SPEND_DAYS,
     )
+
+
+def _address(session: Session, contact_point_id: UUID) -> ContactPoint | None:
+    try:
+        return parties.contact_point(session, contact_point_id)
+    except parties.UnknownContactPoint:
+        return None
 
 
 def _number(session: Session, contact_point_id: UUID) -> str:

@@ -50,10 +50,14 @@ MESSAGE_CLASS = {
 }
 
 SOURCE = {
+    "identity.number-proof": N_("The borrower proved the number"),
     "camara.subscription-status": N_("The carrier answered our question"),
     "camara.device-reachability": N_("The carrier told us of reachability"),
     "carrier.push": N_("The carrier told us of the line"),
     "camara.number-recycling": N_("The carrier checked for a recycled number"),
+    "camara.kyc-tenure": N_("The carrier checked the age of the contract"),
+    "camara.device-data-volume": N_("The carrier told us of the data that is left"),
+    "email.bounce": N_("A mailbox that is dead"),
     "sms.receipt": N_("Receipt of an SMS"),
     "app.heartbeat": N_("Sign of life of the app"),
     "voice.sip": N_("A call"),
