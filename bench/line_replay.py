@@ -43,7 +43,7 @@ FACTORS = (1.0, 1.5, 0.5)
 
 def knowing(habits: Habits) -> Params:
     """The filter with the generator's mean rates in place of its own."""
-    text = files("throughline.line").joinpath("params/2026-2.yaml").read_text(encoding="utf-8")
+    text = files("throughline.line").joinpath("params/2026-3.yaml").read_text(encoding="utf-8")
     document = yaml.safe_load(text)
     month = 720.0
     two_way = habits.two_way_h * 1.38  # mean of a log-normal with sigma 0.8

@@ -25,7 +25,7 @@ from sqlalchemy.orm import Session
 from line.watched import ACTIVE, BOTH, beat, believed, hours, lines, push, reach, receipt, status, told
 from throughline.kernel import clock
 from throughline.kernel.db import Database
-from throughline.line import beliefs, engine, intake, parameters, service
+from throughline.line import beliefs, engine, intake, parameters, service, track
 from throughline.line import filter as line_filter
 from throughline.line.emissions import read
 from throughline.line.models import LineBelief, LineDirty, LineSignal, LineTransition
@@ -133,9 +133,34 @@ def test_a_belief_is_small_and_other_parameters_replay(
     row = session.scalars(
         select(LineBelief).where(LineBelief.line_id == line_id).execution_options(populate_existing=True)
     ).one()
-    assert row.params_version == parameters.params().version
+    assert row.params_version == beliefs.kept_by(parameters.params())
     _, shown = believed(session, line_id, hours(201))
     wanted = line_filter.believe(words, at=hours(201), start=hours(0))
+    assert np.abs(shown.p[0] - np.array(wanted.p)).max() < 1e-9
+
+
+def test_tracks_of_an_edition_with_other_states_are_folded_anew(session: Session) -> None:
+    """The same file of parameters in an edition with ten states: shorter rows under the bare version."""
+    (line_id,) = lines(session, 1)
+    words = [status(hours(hour), ACTIVE if hour % 40 else BOTH) for hour in range(0, 200, 10)]
+    service.ingest(session, line_id, words, now=hours(200))
+    row = session.scalars(select(LineBelief).where(LineBelief.line_id == line_id)).one()
+    old_row = bytes(8 * (track.WIDTH - 4))
+    names = bytes(16 * 5)  # long enough to pass for a row of today
+    session.execute(
+        text(
+            "UPDATE line_belief SET params_version = :version, track = :track, checkpoint = :track WHERE line_id = :id"
+        ),
+        {"id": line_id, "version": parameters.params().version, "track": old_row + names},
+    )
+    session.expire(row)
+    assert len(old_row + names) > 8 * track.WIDTH
+    assert beliefs.peek(session, [line_id]).stale == {0}
+    service.ingest(session, line_id, [status(hours(201), ACTIVE)], now=hours(201))
+    session.expire(row)
+    assert row.params_version == beliefs.kept_by(parameters.params())
+    _, shown = believed(session, line_id, hours(202))
+    wanted = line_filter.believe([*words, status(hours(201), ACTIVE)], at=hours(202), start=hours(0))
     assert np.abs(shown.p[0] - np.array(wanted.p)).max() < 1e-9
 
 

@@ -15,8 +15,9 @@ from throughline.line import parameters
 from throughline.line.adapters.camara.callbacks import PUSH_TYPE, CallbackMalformed, parse
 from throughline.line.emissions import read
 from throughline.line.filter import believe, cannot_receive, params, predict, public
+from throughline.line.parameters import document_of, rates_of, shipped, steps_of
 from throughline.line.signals import Signal
-from throughline.line.state import STATES, PublicState
+from throughline.line.state import INDEX, STATES, PublicState
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 FLAGS = {
@@ -149,6 +150,58 @@ def test_a_cancelled_number_is_not_resold_at_once() -> None:
     assert after == sorted(after)
     assert after[3] > 0.95
     assert cannot_receive(fresh) == 1
+
+
+def test_a_one_way_stop_goes_on_by_schedule() -> None:
+    """Seldom at once, and in the mean when the file says, though it goes through three stages."""
+    document = document_of(shipped())
+    mean_h = 1 / next(
+        row["rate"]
+        for row in document["rates"]
+        if (row["from"], row["to"]) == ("out_suspended_on", "suspended")
+    )
+    steps = steps_of("out_suspended_on", "suspended")
+    rates = rates_of(document)
+    assert sum(1 / rates[one.origin, one.target] for one in steps) == pytest.approx(mean_h)
+    assert [STATES[one.target] for one in steps][-1] == "suspended"
+    by = params()
+    fresh = np.zeros(len(STATES))
+    fresh[INDEX["out_suspended_1_on"]] = 1
+    # Of the lines that are still stopped, the share of two-way stops; without memory it would be 1 - exp(-t / mean).
+    shares = []
+    for part in (0.1, 0.25, 1.0, 2.0):
+        now = public(predict(fresh, part * mean_h * 3600, by))
+        shares.append(
+            now[PublicState.SUSPENDED] / (now[PublicState.SUSPENDED] + now[PublicState.OUT_SUSPENDED])
+        )
+    assert shares[0] < 0.02 < 0.1
+    assert shares[1] < 0.5 * 0.22
+    assert shares == sorted(shares)
+    assert shares[3] > 0.85
+
+
+def test_still_stopped_becomes_two_way_stopped() -> None:
+    """A vendor's one code for both kinds: only how long it has been said tells them apart."""
+
+    def vendor(hours: float, code: str) -> Signal:
+        at = START + timedelta(hours=hours)
+        return Signal(at, "vendor.aliyun", "aliyun", code, {"check": "status"})
+
+    said = [vendor(0, "NORMAL"), *(vendor(hours, "SHUTDOWN") for hours in range(30, 240, 10))]
+    first = belief(*said, hours=50)
+    assert (first.state, first.alarm) == (PublicState.OUT_SUSPENDED, False)
+    late = belief(*said, hours=231)
+    assert (late.state, late.alarm) == (PublicState.SUSPENDED, True)
+
+
+def test_silence_alone_raises_no_alarm_however_long() -> None:
+    beats = [
+        Signal(START + timedelta(hours=hour), "app.heartbeat", None, None, {"transport": transport})
+        for hour, transport in [(hour, "cellular") for hour in range(0, 240, 3)]
+        + [(hour, "wifi") for hour in range(240, 24 * 60, 6)]
+    ]
+    for days in (11, 12, 15, 20, 40, 60, 200, 400):
+        assert not belief(*beats, hours=24 * days).alarm
 
 
 def test_the_past_is_not_predicted() -> None:

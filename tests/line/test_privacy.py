@@ -122,7 +122,7 @@ def _beliefs(made: Any, budget: int) -> Iterable[dict[str, Any]]:
     roster = read_roster(rows(made.roster), wrong)
     seen = read_events(rows(made.events), roster, shapes, until, wrong)
     asked = read_oracle(rows(made.oracle), roster, shapes, wrong)
-    for text in replay(roster, seen, shapes, asked, Question(until, Policy(budget), DAY, params("2026-2"))):
+    for text in replay(roster, seen, shapes, asked, Question(until, Policy(budget), DAY, params())):
         if text.startswith('{"kind":"belief"'):
             yield json.loads(text)
 

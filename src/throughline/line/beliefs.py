@@ -25,7 +25,7 @@ from throughline.line import fold, measures, track
 from throughline.line.fold import Codebook, Indices
 from throughline.line.parameters import Floats, Params, params
 from throughline.line.signals import Reading
-from throughline.line.state import Meaning
+from throughline.line.state import STATES, Meaning
 from throughline.line.track import Spans, Tracks, instant
 
 CHECKPOINT_AGE = timedelta(hours=72)
@@ -114,13 +114,19 @@ def _batch(session: Session, lines: list[Watched]) -> Batch:
     stale = {
         number
         for number, line in enumerate(lines)
-        if line.track is None or line.params_version != by.version or len(line.track) < _ROW_BYTES
+        if line.track is None or line.params_version != kept_by(by) or len(line.track) < _ROW_BYTES
     }
     tracks = Tracks[bytes].fresh(np.array([line.registered_at.timestamp() for line in lines]), by)
     known = np.array([number for number in range(len(lines)) if number not in stale], dtype=np.int64)
     if len(known):
         tracks.put(known, unpacked([lines[one].track or b"" for one in known.tolist()]))
     return Batch(lines, tracks, _spans(session, lines), by, stale)
+
+
+def kept_by(by: Params) -> str:
+    """What a track was made with: the parameters and the states, since one file may serve several editions of
+    these. A track made with anything else is folded anew from its stored evidence."""
+    return f"{by.version}/{len(STATES)}"
 
 
 def _spans(session: Session, lines: Sequence[Watched]) -> Spans:
@@ -311,7 +317,7 @@ def store(session: Session, batch: Batch, *, now: datetime) -> None:
             "untils": "{"
             + ",".join("NULL" if cut is None else f'"{cut[1].isoformat()}"' for cut in cuts)
             + "}",
-            "version": batch.by.version,
+            "version": kept_by(batch.by),
             "now": now,
         },
     )

@@ -77,7 +77,8 @@ class Codebook:
         meanings = list(Meaning)
         return cls(
             np.log(
-                [by.likelihood[(one.meaning.value, one.grade)] for _, one in readings] or np.zeros((0, 10))
+                [by.likelihood[(one.meaning.value, one.grade)] for _, one in readings]
+                or np.zeros((0, len(STATES)))
             ),
             # A heartbeat is sure, but no carrier's word.
             np.array(

@@ -16,12 +16,14 @@ import numpy.typing as npt
 import yaml
 
 from throughline.line.settings import load_settings
-from throughline.line.state import INDEX, STATES, Meaning
+from throughline.line.state import INDEX, NAMES, STAGES, STATES, Meaning
 
 Floats = npt.NDArray[np.float64]
-PARAMS = "2026-2"
+PARAMS = "2026-3"
 MAX_BYTES = 256 * 1024
 MAX_VERSION = 64
+# Stages of a passage take these parts of its mean time: not the same, or the matrix would not come apart.
+_PARTS = (0.9 / 3, 1 / 3, 1.1 / 3)
 _EXACT = 1e-9  # how well the eigenvalues must give the matrix back
 
 
@@ -116,7 +118,7 @@ def document_of(text: bytes) -> dict[str, Any]:
 
 
 def read_params(document: Mapping[str, Any]) -> Params:
-    """Parameters from the document of a file like params/2026-2.yaml. Raises `ParamsError`."""
+    """Parameters from the document of a file like params/2026-3.yaml. Raises `ParamsError`."""
     try:
         return _read(document)
     except ParamsError:
@@ -132,7 +134,7 @@ def _read(document: Mapping[str, Any]) -> Params:
     version = str(document["version"])
     if not 0 < len(version) <= MAX_VERSION:
         raise ParamsError(f"version: expected a text of 1 to {MAX_VERSION} characters")
-    prior = _by_state(document["prior"])
+    prior = _by_state(document["prior"], _EVENLY)
     if not prior.sum() > 0:
         raise ParamsError("prior: expected a probability above 0 for some state")
     grades = {str(grade): float(ratio) for grade, ratio in document["grades"].items()}
@@ -152,7 +154,7 @@ def _read(document: Mapping[str, Any]) -> Params:
         left,
         roots,
         prior / prior.sum(),
-        _by_state(document["jump"]),
+        _by_state(document["jump"], _FIRST),
         likelihood,
         _above(document, "memory_h", 0),
         _heartbeats(document["heartbeat"]),
@@ -175,12 +177,41 @@ def rates_of(document: Mapping[str, Any]) -> Floats:
     rates = np.zeros((len(STATES), len(STATES)))
     for row in document["rates"]:
         origin, target, rate = row["from"], row["to"], float(row["rate"])
-        if origin == target or not {origin, target} <= INDEX.keys():
-            raise ParamsError(f"rates: {origin} to {target}: expected two of {list(STATES)}")
+        if origin == target or not {origin, target} <= set(NAMES):
+            raise ParamsError(f"rates: {origin} to {target}: expected two of {list(NAMES)}")
         if not 0 < rate < 1_000:
             raise ParamsError(f"rates: {origin} to {target}: expected more than 0 an hour, got {rate}")
-        rates[INDEX[origin], INDEX[target]] += rate
+        for one in steps_of(origin, target):
+            rates[one.origin, one.target] += rate * one.factor
     return rates
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A transition between the filter's own states. Its rate is that of the passage in the file times `factor`;
+    a passage takes `of` such steps."""
+
+    origin: int
+    target: int
+    factor: float
+    of: int
+
+
+def steps_of(origin: str, target: str) -> tuple[Step, ...]:
+    """What a passage in a file of parameters is made of. To the two-way stop a line goes through all stages of
+    the one-way stop, so that the mean time is the inverse of the file's rate; it is paid out of each of them."""
+    begins, ends = STAGES.get(origin, (origin,)), STAGES.get(target, (target,))
+    if len(begins) == len(ends):
+        return tuple(Step(INDEX[a], INDEX[b], 1.0, 1) for a, b in zip(begins, ends, strict=True))
+    if len(ends) > 1:
+        return (Step(INDEX[origin], INDEX[ends[0]], 1.0, 1),)
+    if target != "suspended":
+        return tuple(Step(INDEX[a], INDEX[target], 1.0, 1) for a in begins)
+    chain = (*begins, target)
+    return tuple(
+        Step(INDEX[a], INDEX[b], 1 / part, len(begins))
+        for a, b, part in zip(chain[:-1], chain[1:], _PARTS, strict=True)
+    )
 
 
 def decomposed(rates: Floats) -> tuple[Floats, Floats, Floats]:
@@ -205,15 +236,28 @@ def _above(document: Mapping[str, Any], name: str, least: float) -> float:
     return number
 
 
-def _by_state(document: Mapping[str, Any] | list[str]) -> Floats:
-    """A number for each state; a list stands for ones."""
+_EVERYWHERE, _EVENLY, _FIRST = (1.0, 1.0, 1.0), (1 / 3, 1 / 3, 1 / 3), (1.0, 0.0, 0.0)
+
+
+def _by_state(
+    document: Mapping[str, Any] | list[str], stages: tuple[float, float, float] = _EVERYWHERE
+) -> Floats:
+    """A number for each state; a list stands for ones. `stages`: what of a number each stage gets."""
     chosen = dict.fromkeys(document, 1.0) if isinstance(document, list) else dict(document)
-    if unknown := chosen.keys() - INDEX.keys():
-        raise ParamsError(f"unknown states {sorted(unknown)}; expected some of {list(STATES)}")
-    numbers = np.array([float(chosen.get(name, 0.0)) for name in STATES])
+    if unknown := chosen.keys() - set(NAMES):
+        raise ParamsError(f"unknown states {sorted(unknown)}; expected some of {list(NAMES)}")
+    numbers = np.zeros(len(STATES))
+    for name, number in chosen.items():
+        for state, share in zip(STAGES.get(name, (name,)), stages, strict=False):
+            numbers[INDEX[state]] = float(number) * (share if name in STAGES else 1.0)
     if not ((numbers >= 0) & np.isfinite(numbers)).all():
         raise ParamsError("a share or probability below 0 or without end")
     return numbers
+
+
+def document_prior(prior: Floats) -> dict[str, float]:
+    """A prior by the names that files of parameters use."""
+    return {name: float(sum(prior[INDEX[one]] for one in STAGES.get(name, (name,)))) for name in NAMES}
 
 
 def _heartbeats(document: Mapping[str, Any]) -> Heartbeats:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from throughline.line.parameters import Floats
+from throughline.line.state import ALARM_AT
 
 Mask = npt.NDArray[np.bool_]
 HOUR = 3600.0
@@ -29,22 +30,27 @@ class Policy:
 
     budget: int
     band: tuple[float, float] = (0.15, 0.9)  # of P(cannot receive)
+    hint: float = (
+        0.02  # of P(stopped or gone), where answers do not split stops: a first word, not time alone
+    )
+    ripe: float = ALARM_AT + 0.02  # share of two-way stops at which "still stopped" would raise the alarm
     suspicion: float = 0.02  # with silence counted in full; more when little is left to ask with
     settle_h: float = 3.0  # between two questions about the same doubt, doubled by each
+    repeat_h: float = 6.0  # the same where an answer does not split stops: sooner it would hardly be news
     alive_h: float = 12.0  # after a heartbeat a line is asked by routine so many times more rarely
     alive_pace: float = 2.0
     return_h: float = 20.0  # between two questions whether a dark line is back
     due_days: float = 5.0  # ahead of a due date suspicion weighs double
 
-    @property
-    def reserve(self) -> float:
-        """Questions that routine leaves for evidence: the fewer there are, the more of them."""
-        return min(3.0, max(1.0, round(33 / max(1, self.budget))))
+    def reserve(self, splits: Mask) -> Floats:
+        """Questions that routine leaves for evidence, by line: the fewer there are, the more of them. Where
+        answers do not split stops, following one stop takes a quarter, up to five."""
+        few = min(3.0, max(1.0, round(33 / max(1, self.budget))))
+        return np.where(splits, few, np.clip(round(self.budget / 4), few, 5.0))
 
-    @property
-    def routine_s(self) -> float:
-        """Seconds between two routine questions."""
-        return WINDOW_S / max(0.5, self.budget - self.reserve + 0.5)
+    def routine_s(self, splits: Mask) -> Floats:
+        """Seconds between two routine questions, by line."""
+        return WINDOW_S / np.maximum(0.5, self.budget - self.reserve(splits) + 0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,8 @@ class Standing:
 
     at: Floats
     dark: Floats  # P(cannot receive)
+    out: Floats  # P(stopped one way)
+    splits: Mask  # an answer tells a one-way stop from a two-way one
     suspicion: Floats
     alarm: Mask
     settled: Mask  # the public state is active
@@ -70,31 +78,53 @@ def choose(standing: Standing, policy: Policy) -> Mask:
     """Which of these lines to ask about now."""
     left = policy.budget - standing.asked
     since = standing.at - standing.asked_at
-    settle = policy.settle_h * HOUR * 2.0 ** np.maximum(standing.asked_lately - 1, 0)
-    rested = since >= np.where(standing.asked_lately > 0, settle, 0)
-    low, high = policy.band
-    doubtful = (standing.dark >= low) & (standing.dark < high) & rested
+    rested = since >= _rest_s(standing, policy)
+    routine_s = policy.routine_s(standing.splits)
+    doubtful = _doubtful(standing, policy) & rested
     soon = standing.due_at - standing.at <= policy.due_days * 24 * HOUR
     scarce = np.clip((0.6 * policy.budget / np.maximum(left, 0.5)) ** 2, 0.3, 8.0)
     threshold = policy.suspicion * scarce * np.where(soon, 0.5, 1.0)
     suspicious = ~standing.alarm & (standing.suspicion >= threshold) & rested
+    # Silence leads to the question whether a line is stopped, and then to no more of them.
+    suspicious &= standing.splits | (standing.dark + standing.out < policy.band[1])
     back = standing.alarm & (since >= _return_s(standing, policy)) & (standing.at - standing.told_at >= HOUR)
     heard = standing.at - np.maximum(standing.told_at, standing.asked_at)
     # A line whose app is heard over mobile data can receive: what it might be asked is better kept.
     alive = np.isfinite(standing.gap_h) & (standing.at - standing.beat_at < policy.alive_h * HOUR)
-    due = heard >= policy.routine_s * np.where(alive, policy.alive_pace, 1.0)
-    routine = ~standing.alarm & (left > policy.reserve) & due
+    due = heard >= routine_s * np.where(alive, policy.alive_pace, 1.0)
+    routine = ~standing.alarm & (left > policy.reserve(standing.splits)) & due
     return (left >= 1) & (doubtful | suspicious | back | routine)
+
+
+def _rest_s(standing: Standing, policy: Policy) -> Floats:
+    """How long a doubt rests after a question about it."""
+    settle = policy.settle_h * HOUR * 2.0 ** np.maximum(standing.asked_lately - 1, 0)
+    settle = np.where(standing.asked_lately > 0, settle, 0)
+    return np.where(standing.splits, settle, policy.repeat_h * HOUR)
+
+
+def _doubtful(standing: Standing, policy: Policy) -> Mask:
+    """Where an answer may change what is said. One that does not split stops tells whether a line is stopped;
+    of a line that surely is, it is worth nothing until time has made nearly all such stops two-way."""
+    low, high = policy.band
+    split = (standing.dark >= low) & (standing.dark < high)
+    down = standing.dark + standing.out
+    ripe = (standing.dark >= policy.ripe * down) & (standing.dark < ALARM_AT)
+    doubtful: Mask = np.where(standing.splits, split, (down >= policy.hint) & ((down < high) | ripe))
+    return doubtful
 
 
 def routine_at(standing: Standing, policy: Policy) -> Floats:
     """When routine may ask each line next."""
     heard = np.maximum(standing.told_at, standing.asked_at)
-    usual = heard + policy.routine_s
+    routine_s = policy.routine_s(standing.splits)
+    usual = heard + routine_s
     # As long as the app is heard routine waits, up to its slower pace.
     quiet = np.where(np.isfinite(standing.gap_h), standing.beat_at + policy.alive_h * HOUR, -np.inf)
-    asked = np.minimum(np.maximum(usual, quiet), heard + policy.routine_s * policy.alive_pace)
-    allowed = np.where(policy.budget - standing.asked > policy.reserve, asked, standing.free_at)
+    asked = np.minimum(np.maximum(usual, quiet), heard + routine_s * policy.alive_pace)
+    allowed = np.where(
+        policy.budget - standing.asked > policy.reserve(standing.splits), asked, standing.free_at
+    )
     return np.maximum(allowed, standing.at + HOUR)
 
 

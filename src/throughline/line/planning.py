@@ -19,11 +19,12 @@ from throughline.kernel import clock
 from throughline.kernel.db import plain_array
 from throughline.kernel.jobs import NewJob, defer_many
 from throughline.line import beliefs, feeds, fold, measures, planner, telling, track
-from throughline.line.beliefs import Batch
+from throughline.line.beliefs import Batch, Watched
 from throughline.line.fold import DARK, PUBLIC, Mask
 from throughline.line.parameters import Floats
 from throughline.line.planner import Offer, Policy, Standing
 from throughline.line.settings import LineSettings, load_settings
+from throughline.line.state import PublicState
 from throughline.line.track import Shown, instant
 
 CHUNK = 2_000  # lines that one transaction plans
@@ -32,6 +33,7 @@ CONFIRM, PLANNED = "confirm", "planned"
 # What evidence calls for must not wait behind routine: each has its part of a source's rate.
 _SHARE = {CONFIRM: 0.4, PLANNED: 0.6}
 _SETTLED_FROM = 0.85
+_OUT = PUBLIC.index(PublicState.OUT_SUSPENDED)
 _INCIDENT_WAIT_S = 900.0
 _LONGEST_S = 30 * 86_400.0
 
@@ -129,6 +131,15 @@ def _sources(
     return source
 
 
+def _splits(lines: Sequence[Watched]) -> Mask:
+    """Of which lines somebody can tell whether they are stopped one way or both ways."""
+    known = {
+        carrier: any(offer.splits_stops and not offer.recycling for offer in offers(carrier))
+        for carrier in {line.carrier for line in lines}
+    }
+    return np.array([known[line.carrier] for line in lines], dtype=bool)
+
+
 def _at(batch: Batch, now: datetime) -> Floats:
     return np.maximum(batch.tracks.rows[:, fold.AT], now.timestamp())
 
@@ -149,6 +160,8 @@ def _standing(
     return Standing(
         at=at_s,
         dark=public[:, DARK].sum(axis=1),
+        out=public[:, _OUT],
+        splits=_splits(lines),
         suspicion=fold.suspicion(rows, at_s, p, batch.by, explained),
         alarm=shown.alarm[here],
         settled=public[:, 0] >= _SETTLED_FROM,

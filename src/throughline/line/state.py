@@ -19,12 +19,17 @@ class PublicState(StrEnum):
 
 
 # The filter's states, in the order of its vectors. Cancellation has three stages, so that a number can't
-# be resold on the first day: quarantine has a minimum, not a memoryless chance.
+# be resold on the first day: quarantine has a minimum, not a memoryless chance. A one-way stop has three for
+# the same reason: carriers go on to the two-way stop by schedule, so how long it has lasted is evidence.
 STATES = (
     "active_on",
     "active_off",
-    "out_suspended_on",
-    "out_suspended_off",
+    "out_suspended_1_on",
+    "out_suspended_1_off",
+    "out_suspended_2_on",
+    "out_suspended_2_off",
+    "out_suspended_3_on",
+    "out_suspended_3_off",
     "suspended",
     "pre_cancelled",
     "cancelled_1",
@@ -34,11 +39,19 @@ STATES = (
 )
 INDEX = {name: number for number, name in enumerate(STATES)}
 
+# Names that files of parameters use, with the stages that each stands for, the first first.
+STAGES = {
+    "out_suspended_on": ("out_suspended_1_on", "out_suspended_2_on", "out_suspended_3_on"),
+    "out_suspended_off": ("out_suspended_1_off", "out_suspended_2_off", "out_suspended_3_off"),
+}
+NAMES = tuple(dict.fromkeys(
+    next((name for name, stages in STAGES.items() if state in stages), state) for state in STATES
+))  # fmt: skip
+
 PUBLIC_OF = (
     PublicState.ACTIVE,
     PublicState.DEVICE_OFF,
-    PublicState.OUT_SUSPENDED,
-    PublicState.OUT_SUSPENDED,
+    *(PublicState.OUT_SUSPENDED,) * 6,
     PublicState.SUSPENDED,
     PublicState.PRE_CANCELLED,
     PublicState.CANCELLED,

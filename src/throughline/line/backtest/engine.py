@@ -24,6 +24,7 @@ from throughline.line.state import ALARM_AT, CLEAR_AT, SHOWN_FROM, PublicState
 
 MAX_ROUNDS = 50_000_000
 _UNKNOWN = len(PUBLIC)
+_OUT = PUBLIC.index(PublicState.OUT_SUSPENDED)
 _SURE = 0.95
 _EVIDENCE = 3  # named in an answer
 _PREFERRED = ("camara.subscription-status", "vendor.aliyun", "vendor.baidu", "camara.device-reachability")
@@ -108,6 +109,8 @@ class Block:
         self._sources = [one for one in _PREFERRED if one in oracle] + sorted(
             one for one in oracle if one not in (*_PREFERRED, _RECYCLING)
         )
+        # One code of a vendor's stands for one-way and two-way stops.
+        self._splits = not (self._sources and self._sources[0].startswith("vendor."))
         self._answers: dict[int, list[Sign]] = {}
         self.said = Said()
 
@@ -242,6 +245,8 @@ class Block:
         return Standing(
             at=at,
             dark=dark,
+            out=shown[:, _OUT],
+            splits=np.full(len(lines), self._splits),
             suspicion=fold.suspicion(rows, at, p, self._by, quiet),
             alarm=self._alarm[lines],
             settled=shown[:, 0] >= 1 - 0.15,

@@ -19,8 +19,8 @@ from throughline.line.backtest.reading import Observations, Roster, Shapes, Trut
 from throughline.line.fold import Indices
 from throughline.line.learning.expect import Expected, expect, likelihood
 from throughline.line.learning.sequences import Past, past
-from throughline.line.parameters import Floats, Params, rates_of, read_params
-from throughline.line.state import INDEX, Meaning
+from throughline.line.parameters import Floats, Params, Step, document_prior, rates_of, read_params, steps_of
+from throughline.line.state import Meaning
 
 PSEUDO_COUNT = 20.0
 LEAST_LINES = 100
@@ -99,8 +99,8 @@ def fit(
     usual = _smooth(first.time_h, start.prior)
     before = likelihood(others, shipped, start.prior, usual)
     groups = _groups(document)
-    rates, prior, expected, rounds = _learn(mine, shipped, start.prior, usual, groups, pseudo_count)
-    moved = sum(_sum(expected.changes, pairs) for pairs in groups.values())
+    rates, scales, prior, expected, rounds = _learn(mine, shipped, start.prior, usual, groups, pseudo_count)
+    moved = sum(_passages(expected, group) for group in groups.values())
     if moved < LEAST_CHANGES:
         raise FitRefused(
             f"the history holds about {moved:.0f} changes of subscriptions; expected at least "
@@ -112,9 +112,11 @@ def fit(
             f"on the {others.lines} lines held out the fitted rates are worse than the ones to begin with "
             f"(log-likelihood {after:.1f} against {before:.1f}); nothing is written"
         )
-    changes.extend(_write_rates(new, groups, rates, expected))
+    changes.extend(_write_rates(new, groups, scales, expected))
     new["prior"] = {
-        state: float(f"{prior[number]:.4g}") for state, number in INDEX.items() if state in document["prior"]
+        state: float(f"{chance:.4g}")
+        for state, chance in document_prior(prior).items()
+        if state in document["prior"]
     }
     after = _grades(new, mine, others, expected, rates, prior, usual, after, (seen, shapes, until_s, truths),
                     judges, pseudo_count, changes, kept)  # fmt: skip
@@ -138,54 +140,66 @@ def _version(base: str, document: Mapping[str, Any]) -> str:
 
 # --- rates and prior -------------------------------------------------------------------------------
 
-Groups = dict[str, list[tuple[int, int]]]
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Passages whose rates are one. `rows`: their places in the document; `rate`: that of the first."""
+
+    rate: float
+    rows: tuple[int, ...]
+    steps: tuple[Step, ...]
 
 
-def _groups(document: Mapping[str, Any]) -> Groups:
+def _groups(document: Mapping[str, Any]) -> dict[str, Group]:
     """Rates that are one: what happens to a subscription does not depend on whether its phone is on."""
-    groups: Groups = {}
-    values: dict[str, float] = {}
-    for row in document["rates"]:
-        origin, target = str(row["from"]), str(row["to"])
+    groups: dict[str, Group] = {}
+    for number, row in enumerate(document["rates"]):
+        origin, target, rate = str(row["from"]), str(row["to"]), float(row["rate"])
         stems = [state.removesuffix("_on").removesuffix("_off") for state in (origin, target)]
         if stems[0] == stems[1]:
             continue  # a phone goes off and on: seen by silence, which is weighed at the ends of gaps only
         name = f"{stems[0]} to {stems[1]}"
-        if name in groups and not math.isclose(values[name], float(row["rate"]), rel_tol=0.01):
+        if name in groups and not math.isclose(groups[name].rate, rate, rel_tol=0.01):
             name = f"{origin} to {target}"
-        groups.setdefault(name, []).append((INDEX[origin], INDEX[target]))
-        values.setdefault(name, float(row["rate"]))
+        old = groups.get(name, Group(rate, (), ()))
+        groups[name] = Group(old.rate, (*old.rows, number), (*old.steps, *steps_of(origin, target)))
     return groups
 
 
 def _learn(
-    mine: Past, shipped: Floats, prior: Floats, usual: Floats, groups: Groups, pseudo_count: float
-) -> tuple[Floats, Floats, Expected, int]:
+    mine: Past, shipped: Floats, prior: Floats, usual: Floats, groups: dict[str, Group], pseudo_count: float
+) -> tuple[Floats, dict[str, float], Floats, Expected, int]:
     """Expectation and maximisation in turn. Of each rate the start is believed as if it had been
     learned from `pseudo_count` changes, of the prior from so many lines."""
     rates, now = shipped, prior
+    scales: dict[str, float] = {}
     expected = expect(mine, rates, now, usual)
     rounds, gained = 0, math.inf
     while rounds < ROUNDS and gained > _SETTLED:
         rounds += 1
-        rates = _rates(shipped, groups, expected, pseudo_count)
+        scales = {name: _scale(shipped, group, expected, pseudo_count) for name, group in groups.items()}
+        rates = shipped.copy()
+        for name, group in groups.items():
+            for step in group.steps:
+                rates[step.origin, step.target] = scales[name] * shipped[step.origin, step.target]
         now = (expected.begun + pseudo_count * prior) / (expected.begun.sum() + pseudo_count)
         better = expect(mine, rates, now, usual)
         gained = better.log_likelihood - expected.log_likelihood
         expected = better
-    return rates, now, expected, rounds
+    return rates, scales, now, expected, rounds
 
 
-def _rates(shipped: Floats, groups: Groups, expected: Expected, pseudo_count: float) -> Floats:
-    rates = shipped.copy()
-    for pairs in groups.values():
-        was = shipped[pairs[0]]
-        time = sum(expected.time_h[origin] for origin, _ in pairs)
-        rate = _likeliest(_sum(expected.changes, pairs), time, was, pseudo_count)
-        for pair in pairs:
-            # What differed by a thousandth, so that the matrix comes apart, goes on to differ.
-            rates[pair] = np.clip(rate / was, 1 / FARTHEST, FARTHEST) * shipped[pair]
-    return rates
+def _scale(shipped: Floats, group: Group, expected: Expected, pseudo_count: float) -> float:
+    """How many times the start the rates of a group are. Stages of a passage move together; so do rates that
+    differ by a thousandth, so that the matrix comes apart."""
+    steps = {(one.origin, one.target) for one in group.steps}
+    changes = sum(expected.changes[one] for one in steps)
+    usual = sum(expected.time_h[one[0]] * shipped[one] for one in steps)
+    return float(np.clip(_likeliest(float(changes), float(usual), 1.0, pseudo_count), 1 / FARTHEST, FARTHEST))
+
+
+def _passages(expected: Expected, group: Group) -> float:
+    return float(sum(expected.changes[one.origin, one.target] / one.of for one in group.steps))
 
 
 def _likeliest(changes: float, time_h: float, was: float, pseudo_count: float) -> float:
@@ -199,27 +213,23 @@ def _likeliest(changes: float, time_h: float, was: float, pseudo_count: float) -
     return math.exp(log)
 
 
-def _sum(matrix: Floats, pairs: Sequence[tuple[int, int]]) -> float:
-    return float(sum(matrix[pair] for pair in pairs))
-
-
 def _smooth(time_h: Floats, prior: Floats) -> Floats:
     """Shares of time, no state left out."""
     shares: Floats = (time_h + prior) / (time_h.sum() + 1)
     return shares
 
 
-def _write_rates(new: dict[str, Any], groups: Groups, rates: Floats, expected: Expected) -> list[Change]:
+def _write_rates(
+    new: dict[str, Any], groups: dict[str, Group], scales: dict[str, float], expected: Expected
+) -> list[Change]:
     changes = []
-    for name, pairs in groups.items():
-        was = next(row["rate"] for row in new["rates"] if (INDEX[row["from"]], INDEX[row["to"]]) == pairs[0])
+    for name, group in groups.items():
         changes.append(
-            Change(f"rate {name}", float(was), float(rates[pairs[0]]), _sum(expected.changes, pairs))
+            Change(f"rate {name}", group.rate, group.rate * scales[name], _passages(expected, group))
         )
-    learned = {pair for pairs in groups.values() for pair in pairs}
-    for row in new["rates"]:
-        if (pair := (INDEX[row["from"]], INDEX[row["to"]])) in learned:
-            row["rate"] = float(f"{rates[pair]:.6g}")
+        for number in group.rows:
+            row = new["rates"][number]
+            row["rate"] = float(f"{float(row['rate']) * scales[name]:.6g}")
     return changes
 
 
