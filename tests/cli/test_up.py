@@ -22,7 +22,7 @@ from throughline.kernel.postgres import ServerStatus
 from throughline.kernel.supervisor import role_states, running_pid
 
 pytestmark = [pytest.mark.system, pytest.mark.chaos]
-ROLES = {"web", "worker", "system", "sender", "sequencer"}
+ROLES = {"web", "worker", "system", "sender", "sequencer", "probe"}
 
 
 @pytest.fixture

@@ -261,6 +261,60 @@ def test_our_only_sms_route_is_dead(stage: Stage) -> None:
     assert stage.first.get(f"/me/loans/{stage.loan_id}")["penalty_minor"] == 0
 
 
+def test_an_outage_that_is_learned_of_after_the_fee_was_reported_is_repaired(stage: Stage) -> None:
+    """Ten days after the fee and the bad record: both are taken back, and the bureau says so."""
+    today = clock.local_date(clock.now(), "Asia/Shanghai")
+    end_of_month = (today.replace(day=28) + 4 * DAY).replace(day=1) - DAY
+    due = lend(stage, due_in=0)
+    go_to(stage, due + (GRACE_DAYS + 2) * DAY)
+    # The notice that a record is ahead is read in the app: so the guard lets the record go at the month's end.
+    ahead = stage.until(
+        "the notice of a record ahead is there",
+        lambda: [
+            one
+            for one in stage.first.get("/me/messages")["items"]
+            if "征信" in one["subject"]["zh-CN"] or "credit" in one["subject"]["en"].lower()
+        ],
+    )
+    stage.first.post(f"/me/messages/{ahead[0]['id']}/read")
+    first_of_next = (max(end_of_month, due + 12 * DAY).replace(day=28) + 4 * DAY).replace(day=1)
+    go_to(stage, first_of_next)
+
+    def reports(**wanted: str) -> list[dict[str, Any]]:
+        rows = stage.first.get("/me/credit-reports")["items"]
+        return [one for one in rows if all(one[name] == value for name, value in wanted.items())]
+
+    (bad,) = stage.until("the bureau took the record", lambda: reports(state="accepted"))
+    assert bad["negative"]
+    assert stage.first.get(f"/me/loans/{stage.loan_id}")["penalty_minor"] > 0
+    go_to(stage, first_of_next + 10 * DAY)
+    before = stage.first.get(f"/me/loans/{stage.loan_id}")
+
+    def learn(session: Session) -> UUID:
+        return continuity.record_outage(
+            session, UUID(stage.borrower_id), "suspended", from_at=noon(due - DAY), to_at=noon(first_of_next),
+            evidence="carrier's letter 4711", by=new_id(), now=clock.now(),
+        )  # fmt: skip
+
+    database().run(learn)
+    case = until_case(stage, "ended", "line")
+    assert case["difference"]["penalty_minor"] > 0
+    after = stage.first.get(f"/me/loans/{stage.loan_id}")
+    assert after["penalty_minor"] < before["penalty_minor"]
+    corrected = stage.until(
+        "the bureau took the correction",
+        lambda: [one for one in reports(state="accepted") if not one["negative"] and one["id"] != bad["id"]],
+    )
+    assert corrected
+    told = stage.until(
+        "the borrower is told",
+        lambda: [
+            one for one in stage.first.get("/me/messages")["items"] if "更正" in one["subject"]["zh-CN"]
+        ],
+    )
+    assert told
+
+
 def crowd(region: str, due_in: int) -> list[UUID]:
     """A thousand borrowers of one region with an installment due in days, each with a watched line."""
     made: list[UUID] = []

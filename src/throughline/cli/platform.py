@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
+from throughline.cli import probe
 from throughline.cli.output import OUR_FAULT, fail, say
 from throughline.cli.roles import RoleName
 
@@ -26,7 +27,13 @@ def attach(app: typer.Typer) -> None:
     """Add the commands to the root."""
     app.command()(up)
     app.command()(down)
-    app.command()(status)
+    standing = typer.Typer(invoke_without_command=True)
+    standing.callback()(status)
+    standing.command("export")(probe.export)
+    app.add_typer(
+        standing, name="status", help="What runs here; and `export`: the public status page as files."
+    )
+    app.command()(probe.probe)
     app.command()(serve)
     app.command()(migrate)
 
@@ -75,6 +82,7 @@ def _supervise(home: Path, *, demo: bool, prefix: bool) -> None:
     worker.strike_out_all()  # of a run that was killed: we hold the lock, so none of them is ours
     if demo:
         demo_lender.prepare()
+    probe.prepare_key()
     Supervisor(
         home, all_roles(demo=demo), on_death=lambda _name, pid: worker.strike_out(pid), prefix=prefix
     ).run(ready=_announce)
@@ -130,8 +138,12 @@ def down() -> None:
     say("stopped")
 
 
-def status(as_json: Annotated[bool, typer.Option("--json", help="One JSON document")] = False) -> None:
+def status(
+    context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="One JSON document")] = False
+) -> None:
     """What runs here. Exit status 0: ready to serve; 1: not."""
+    if context.invoked_subcommand is not None:
+        return
     from throughline.kernel import postgres
     from throughline.kernel.settings import settings
     from throughline.kernel.supervisor import role_states, running_pid

@@ -62,10 +62,14 @@ def simulators_here() -> list[Simulator]:
 
 def all_roles(*, demo: bool) -> list[Role]:
     """The children of `throughline up`."""
+    from throughline.continuity.status.settings import load_settings as load_status_settings
     from throughline.kernel.supervisor import Role
 
     serve = [sys.executable, "-m", "throughline", "serve", "--role"]
     roles = [Role(name.value, [*serve, name.value]) for name in RoleName]
+    # It looks from outside and needs nothing of the others: not the database, not their code.
+    every_s = str(load_status_settings().interval_s)
+    roles.append(Role("probe", [sys.executable, "-m", "throughline.web.status", "probe", "--every", every_s]))
     if demo:
         roles += [
             Role(f"lab:{one.name}", [sys.executable, "-m", one.module, str(one.port)])

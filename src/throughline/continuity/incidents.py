@@ -28,7 +28,10 @@ from throughline.line import service as line
 from throughline.notary import service as notary
 
 CHUNK = 200
-SCOPES = frozenset({"carrier", "region", "route", "rail"})
+SCOPES = frozenset({"carrier", "region", "route", "rail", "task"})
+WITHOUT_REPAYING = frozenset(
+    {"apply", "sign", "get_paid", "support"}
+)  # tasks that nobody needs to repay in time
 MEANT = {
     "network": N_("The carrier's network fails."),
     "disaster": N_("The region is on an official list of disasters."),
@@ -250,6 +253,19 @@ def incidents(session: Session, *, state: str | None, after: UUID | None, limit:
     return list(session.scalars(query.order_by(OutageIncident.id.desc()).limit(limit)))
 
 
+def running(session: Session, borrower_id: UUID | None = None) -> list[OutageIncident]:
+    """What goes on now and everybody may know, or touches this borrower: said once, on the pages, to all at once."""
+    rows = session.scalars(
+        select(OutageIncident).where(OutageIncident.state == "open").order_by(OutageIncident.id).limit(20)
+    ).all()
+    return [
+        one
+        for one in rows
+        if one.cause == "own"
+        or (borrower_id is not None and borrower_id in _touched(session, one, [borrower_id]))
+    ][:5]
+
+
 @dataclass(frozen=True, slots=True)
 class Effect:
     """What an incident meant: borrowers with an episode, and their cases by what became of them."""
@@ -289,6 +305,8 @@ def _touched(session: Session, incident: OutageIncident, borrowers: list[UUID]) 
             session, borrowers, incident.scope["carrier"], incident.scope.get("region") or None
         )
         return dict(found)
+    if incident.scope.get("task") in WITHOUT_REPAYING:
+        return {}
     return dict.fromkeys(borrowers)
 
 

@@ -7,9 +7,10 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from throughline.continuity import incidents, reports, service
+from throughline.continuity.status import intake
 from throughline.kernel import clock
 from throughline.kernel.db import database
-from throughline.kernel.jobs import task
+from throughline.kernel.jobs import periodic, task
 
 
 @task("continuity.cap_case")
@@ -42,3 +43,13 @@ def cover_incident(*, incident_id: str, after: str | None) -> None:
             session, UUID(incident_id), UUID(after) if after else None, now=clock.now()
         )
     )
+
+
+@periodic("23 4 * * *", "continuity.forget_probes")
+def forget_probes(timestamp: int) -> None:
+    """Every night: single looks of probes older than 100 days; their sums by day stay."""
+    del timestamp
+    for _ in range(100):
+        dropped = database().run(lambda session: intake.forget(session, now=clock.now()))
+        if dropped < intake.MOST_FORGOTTEN:
+            return

@@ -10,6 +10,7 @@ from sqlalchemy import ForeignKeyConstraint, Index, LargeBinary, UniqueConstrain
 from sqlalchemy.orm import Mapped, mapped_column
 
 from throughline.continuity.models_way import Callback, PayCode, Unfinished
+from throughline.continuity.status import models as _status_models
 from throughline.kernel.db import Base, Instant, Json
 from throughline.kernel.ids import new_id
 
@@ -23,6 +24,7 @@ __all__ = [
     "TimelineEntry",
     "Unfinished",
 ]
+del _status_models  # its tables belong to the metadata; that is all
 
 
 class Episode(Base):
@@ -135,7 +137,7 @@ class Appeal(Base):
 class OutageIncident(Base):
     """An outage of many at once: of a carrier or region, or of our own. It names whom it touches, not one by one.
 
-    `scope`: {"carrier", "region"} for a carrier; {"route"} or {"rail"} where only that failed; empty: everybody.
+    `scope`: {"carrier", "region"} for a carrier; {"route"}, {"rail"} or {"task"} where only that failed; empty: everybody.
     `source_ref` makes opening safe to repeat, such as "line:<incident id>", "staff:<key>", "probe:<task>:<time>".
     `covered_after`: the borrower after whom covering goes on; empty once everybody was looked at.
     """

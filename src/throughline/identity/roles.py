@@ -1,6 +1,7 @@
 """What staff may do: roles give scopes, and what no role gives is not allowed. Pure.
 
-A scope is "<package>:read" or "<package>:write"; "lending:products" is to make product versions. No scope, and so no endpoint for staff or robots,
+A scope is "<package>:read" or "<package>:write"; "lending:products" is to make product versions, "continuity:probe" to
+report what a probe saw. No scope, and so no endpoint for staff or robots,
 sets a factor, a phone number or a payout account of a borrower.
 """
 
@@ -14,6 +15,7 @@ PACKAGES = (
 )  # fmt: skip
 
 PRODUCTS = frozenset({"lending:products"})
+PROBES = frozenset({"continuity:probe"})
 
 
 def _scopes(verb: str, packages: Iterable[str]) -> frozenset[str]:
@@ -44,7 +46,7 @@ ROLES: dict[str, frozenset[str]] = {
     | _scopes("read", ("ledger", "kernel"))
     | _scopes("write", ("line", "messaging", "payments", "lending", "continuity", "kernel")),
     "compliance": _scopes("read", PACKAGES) | _scopes("write", ("compliance", "notary")),
-    "admin": _scopes("read", PACKAGES) | _scopes("write", PACKAGES) | PRODUCTS,
+    "admin": _scopes("read", PACKAGES) | _scopes("write", PACKAGES) | PRODUCTS | PROBES,
 }
 SCOPES = frozenset().union(*ROLES.values())
 

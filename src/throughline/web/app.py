@@ -16,6 +16,7 @@ from throughline.kernel.http import Caller
 from throughline.web import headers, health, lost, openapi
 from throughline.web.borrower import pages as borrower_pages
 from throughline.web.console import pages as console_pages
+from throughline.web.status import pages as status_pages
 
 ROUTERS = ("public_router", "router", "hooks_router")  # names that a package's `api.py` may export
 
@@ -43,6 +44,7 @@ def create_app() -> FastAPI:
                 app.include_router(router)
     app.include_router(borrower_pages.router)
     app.include_router(console_pages.router)
+    app.include_router(status_pages.router)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
     openapi.install(app)
     return app

@@ -20,7 +20,8 @@ from throughline.kernel.settings import settings
 
 
 @lru_cache(maxsize=1)
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The templates of all pages, escaped by themselves."""
     return Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
@@ -69,7 +70,7 @@ def page(request: Request, template: str, /, *, status: int = 200, **context: An
         return f"{Decimal(value):.{digits}f}%"
 
     html = (
-        _environment()
+        environment()
         .get_template(template)
         .render(
             _=translate,

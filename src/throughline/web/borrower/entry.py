@@ -8,12 +8,13 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from sqlalchemy.orm import Session
 
+from throughline.continuity import incidents
 from throughline.identity import service as identity
 from throughline.identity.browsers import browser_of, limit_registrations
 from throughline.kernel import clock
 from throughline.kernel.db import database
 from throughline.kernel.errors import Problem
-from throughline.kernel.http import PUBLIC, AnyCaller, locale_of
+from throughline.kernel.http import PUBLIC, AnyCaller, Reading, locale_of
 from throughline.kernel.i18n import LOCALES
 from throughline.kernel.settings import settings
 from throughline.parties.purposes import CONSENT_TEXT_VERSION, CONSENT_TEXTS, Purpose
@@ -31,11 +32,11 @@ NEEDED = CONSENTS[:3]
 
 
 @router.get("/")
-def landing(request: Request, caller: AnyCaller) -> Response:
+def landing(request: Request, caller: AnyCaller, session: Reading) -> Response:
     """What this lender offers, and the way in."""
     if caller.kind == "borrower":
         return RedirectResponse("/home", status_code=303)
-    return show(request, "landing.html")
+    return show(request, "landing.html", going_on=incidents.running(session))
 
 
 @router.get("/help")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
-from throughline.continuity import joint, numbers, unfinished
+from throughline.continuity import incidents, joint, numbers, unfinished
 from throughline.continuity import service as continuity
 from throughline.continuity.models import ProtectionCase
 from throughline.identity.browsers import login_of
@@ -78,6 +78,7 @@ def home(request: Request, borrower_id: Borrower, caller: AnyCaller, session: Re
         help_now=help_now,
         stopped_numbers=stopped,
         has_plans=bool(offers()),
+        going_on=incidents.running(session, borrower_id),
         held=unfinished.held_of(session, borrower_id),
         held_names=HELD,
         unread=messaging.unread(session, borrower_id),
