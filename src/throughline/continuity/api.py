@@ -18,6 +18,7 @@ from throughline.continuity import (
     numbers_api,
     service,
 )
+from throughline.continuity.response import api as response_api
 from throughline.continuity.status import api as status_api
 from throughline.kernel.http import BorrowerId, Paged, PageParams, Reading, paged, problems, require_scope
 from throughline.kernel.i18n import Text
@@ -29,6 +30,7 @@ router.include_router(api_decisions.router)
 router.include_router(api_way.router)
 router.include_router(numbers_api.router)
 router.include_router(status_api.router)
+router.include_router(response_api.router)
 episodes_router = APIRouter(prefix="/api/v1", tags=["continuity"])
 READER = [Depends(require_scope("continuity:read"))]
 

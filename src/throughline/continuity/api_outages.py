@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Path, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
@@ -164,7 +164,7 @@ def outage_policies() -> list[PolicyOut]:
 
 
 @router.get("/outage-policy/{version}", responses=problems(404, 422))
-def outage_policy(version: str) -> PolicyOut:
+def outage_policy(version: Annotated[str, Path(pattern=r"^[a-z0-9-]{1,60}$")]) -> PolicyOut:
     """One version of the outage policy."""
     found = outage.version(version)
     if found is None:

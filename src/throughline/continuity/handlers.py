@@ -19,6 +19,7 @@ from throughline.continuity import (
     unfinished,
 )
 from throughline.continuity.models import Episode
+from throughline.continuity.response import service as responses
 from throughline.kernel import clock, money
 from throughline.kernel.events import StoredEvent, subscribe
 from throughline.kernel.i18n import N_, bilingual
@@ -135,6 +136,12 @@ def on_regional_incident_closed(session: Session, event: StoredEvent) -> None:
     if found is not None and found.state == "open":
         ended = max(found.began_at, datetime.fromisoformat(said["cleared_at"]))
         incidents.end_incident(session, found.id, ended_at=ended, now=max(clock.now(), ended))
+
+
+@subscribe("continuity.incident_opened.v1", name="continuity.response")
+def on_incident_opened(session: Session, event: StoredEvent) -> None:
+    """An incident starts the response that its playbook asks for."""
+    responses.start(session, UUID(event.payload["incident_id"]), now=clock.now())
 
 
 @subscribe("lending.installment_due.v1", name="continuity.installment")

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from throughline.continuity import incidents, reports, service
+from throughline.continuity.response import service as responses
 from throughline.continuity.status import intake
 from throughline.kernel import clock
 from throughline.kernel.db import database
@@ -43,6 +44,12 @@ def cover_incident(*, incident_id: str, after: str | None) -> None:
             session, UUID(incident_id), UUID(after) if after else None, now=clock.now()
         )
     )
+
+
+@task("continuity.neutral_note")
+def neutral_note(*, response_id: str) -> None:
+    """Nobody approved the first note in time: a neutral one goes out by itself."""
+    database().run(lambda session: responses.neutral_note(session, UUID(response_id), now=clock.now()))
 
 
 @periodic("23 4 * * *", "continuity.forget_probes")

@@ -10,6 +10,7 @@ from sqlalchemy import ForeignKeyConstraint, Index, LargeBinary, UniqueConstrain
 from sqlalchemy.orm import Mapped, mapped_column
 
 from throughline.continuity.models_way import Callback, PayCode, Unfinished
+from throughline.continuity.response import models as _response_models
 from throughline.continuity.status import models as _status_models
 from throughline.kernel.db import Base, Instant, Json
 from throughline.kernel.ids import new_id
@@ -24,7 +25,7 @@ __all__ = [
     "TimelineEntry",
     "Unfinished",
 ]
-del _status_models  # its tables belong to the metadata; that is all
+del _response_models, _status_models  # their tables belong to the metadata; that is all
 
 
 class Episode(Base):

@@ -36,7 +36,7 @@ __all__ = [
 def on_contact_point_added(session: Session, event: StoredEvent) -> None:
     """A phone number was added: watch its line, if the person agreed."""
     point_id = UUID(event.payload["contact_point_id"])
-    if event.payload["kind"] != ContactKind.PHONE or not _theirs(parties.contact_point(session, point_id)):
+    if event.payload["kind"] != ContactKind.PHONE or not _still_theirs(session, point_id):
         return
     service.register(session, UUID(event.payload["borrower_id"]), point_id, now=clock.now())
 
@@ -44,9 +44,9 @@ def on_contact_point_added(session: Session, event: StoredEvent) -> None:
 @subscribe("parties.contact_point_verified.v1", name="line.proof")
 def on_contact_point_verified(session: Session, event: StoredEvent) -> None:
     """The person has shown that a number is theirs: watch it, and believe it."""
-    if event.payload["kind"] != ContactKind.PHONE:
-        return
     point_id = UUID(event.payload["contact_point_id"])
+    if event.payload["kind"] != ContactKind.PHONE or not _still_theirs(session, point_id):
+        return
     borrower_id = UUID(event.payload["borrower_id"])
     service.register(session, borrower_id, point_id, now=clock.now())
     line_id = service.line_of_contact_point(session, point_id)
@@ -62,6 +62,13 @@ def on_contact_point_frozen(session: Session, event: StoredEvent) -> None:
         service.stop_watching(
             session, UUID(event.payload["borrower_id"]), UUID(event.payload["contact_point_id"])
         )
+
+
+def _still_theirs(session: Session, contact_point_id: UUID) -> bool:
+    try:
+        return _theirs(parties.contact_point(session, contact_point_id))
+    except parties.UnknownContactPoint:
+        return False  # the registration was erased before the event came
 
 
 def _theirs(point: ContactPoint) -> bool:

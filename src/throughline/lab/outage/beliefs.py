@@ -11,8 +11,9 @@ from itertools import pairwise
 
 import numpy as np
 
+from throughline.lab.outage.population.answers import Answers
 from throughline.lab.outage.population.chance import Indices
-from throughline.lab.outage.population.evidence import Answers, Heard
+from throughline.lab.outage.population.evidence import Heard
 from throughline.lab.outage.population.habits import CARRIERS, DAY, START_S, World
 from throughline.lab.outage.population.people import Dues, People
 from throughline.line.backtest.engine import Block, Question

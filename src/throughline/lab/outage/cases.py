@@ -47,13 +47,12 @@ class Step:
 
 @dataclass(slots=True)
 class Case:
-    """One episode and one installment: its steps in order. `truthful`: there was such an outage."""
+    """One episode and one installment: its steps in order. `reviewed`: a person had to look."""
 
     cause: str
     kind: str
     steps: list[Step]
     reviewed: bool = False
-    requested: bool = False
 
 
 @dataclass(slots=True)
@@ -220,7 +219,6 @@ class _Judge:
         self._walk(case, turns, row, one, reached, earlier)
         if all(step.window is None for step in case.steps):
             return None
-        case.requested = one.requested_s < self._until
         return case
 
     def _walk(
@@ -347,13 +345,16 @@ def counted_due(cases: Sequence[Case], due: int, at_s: float) -> int:
     return latest
 
 
-def automatic(cases: Sequence[Case]) -> float:
-    """When the installment was first protected in full without a form; inf: never, or not in the end."""
+FULL = frozenset({LINE, CARRIER, OURS})
+
+
+def automatic(cases: Sequence[Case], causes: frozenset[str] = FULL) -> float:
+    """When the installment was first protected in full without a form, by some causes; inf: never, or not in the end."""
     return min(
         (
             step.at_s
             for case in cases
-            if case.cause in {LINE, CARRIER, OURS} and case.steps[-1].window is not None
+            if case.cause in causes and case.steps[-1].window is not None
             for step in case.steps
             if step.outcome is Outcome.GRANTED and step.window is not None
         ),

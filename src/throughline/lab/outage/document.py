@@ -11,7 +11,16 @@ import numpy as np
 
 from throughline.lab.outage.arms import COMPLAINT_DISHONEST, COMPLAINT_HONEST, ORDINARY
 from throughline.lab.outage.curves import LATE_EDGES, WAIT_EDGES_H
-from throughline.lab.outage.figures import CAUSE_LABELS, FIGURES, TARGETS, Value, difference, share, value_of
+from throughline.lab.outage.figures import (
+    CAUSE_LABELS,
+    FIGURES,
+    QUERY_MINOR,
+    TARGETS,
+    Value,
+    difference,
+    share,
+    value_of,
+)
 from throughline.lab.outage.money import (
     GRACE_DAYS,
     INTEREST_PERCENT,
@@ -24,17 +33,16 @@ from throughline.lab.outage.run import Plan, Result
 from throughline.lab.outage.tally import PLACE
 
 SCHEMA = "throughline.outage-lab/1"
-QUERY_MINOR = 10  # list price of an answered question
 
 
 def document(plan: Plan, result: Result, files: Mapping[str, str]) -> dict[str, Any]:
     """The result. `files`: where each policy came from, by the name of its arm."""
-    asked = result.queries / plan.months
+    asked = result.queries.astype(float)
     arms = {}
     for name, rows in result.rows.items():
-        queries = np.zeros(len(asked)) if name == ORDINARY else asked.astype(float)
+        queries = np.zeros(len(asked)) if name == ORDINARY else asked
         arms[name] = {
-            "figures": {one.key: _value(value_of(one, rows, queries)) for one in FIGURES},
+            "figures": {one.key: _value(value_of(one, rows, queries, plan.months)) for one in FIGURES},
             "causes": {cause: _cause(rows, cause) for cause in CAUSE_LABELS},
             "curves": {
                 key: getattr(result.curves[name], key).tolist()
@@ -45,7 +53,7 @@ def document(plan: Plan, result: Result, files: Mapping[str, str]) -> dict[str, 
     pairs = [(name, ORDINARY) for name in names[1:]] + [(other, names[1]) for other in names[2:]]
     figures = {one.key: one for one in FIGURES}
     judged = {
-        one.key: value_of(figures[one.figure], result.rows[names[1]], np.zeros(len(asked))) for one in TARGETS
+        one.key: value_of(figures[one.figure], result.rows[names[1]], asked, plan.months) for one in TARGETS
     }
     return {
         "schema": SCHEMA,

@@ -19,7 +19,7 @@ from throughline.lab.outage.tally import PLACE, QUICK_H, SHARES
 
 Z = 1.959964
 NO_EVENT = 3.688879  # upper end of the exact interval of a count of 0
-CNY = 100
+QUERY_MINOR = 10  # list price of an answered question (docs/line.md)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,9 @@ FIGURES: Sequence[Figure] = (
     Figure("missed_caused", N_("Payments missed because of an outage (honest people)"), "count", "missed_caused"),
     Figure("wrong_fee_ever", N_("Wrong fees: ever charged"), "count", "wrong_fee_ever"),
     Figure("wrong_fee", N_("Wrong fees: still charged when all evidence is in"), "count", "wrong_fee"),
+    Figure("wrong_fee_line", N_("… of these after a line's outage"), "count", "wrong_fee_line"),
+    Figure("wrong_fee_phone", N_("… after a broken or lost phone alone"), "count", "wrong_fee_phone"),
+    Figure("wrong_fee_failure", N_("… after a failure of ours or of a carrier alone"), "count", "wrong_fee_failure"),
     Figure("wrong_fee_after", N_("Wrong fees: still charged after complaints"), "count", "wrong_fee_after"),
     Figure("wrong_fee_minor", N_("Wrong fees still charged, amount"), "money", "wrong_fee_minor"),
     Figure("wrong_report_ever", N_("Wrong negative reports: ever sent"), "count", "wrong_report_ever"),
@@ -83,6 +86,7 @@ FIGURES: Sequence[Figure] = (
     Figure("fees_charged_minor", N_("Fees and penalty interest charged in the end"), "money", "fees_charged_minor"),
     Figure("cases", N_("Protection cases"), "count", "cases"),
     Figure("reviews", N_("Cases for a person"), "count", "reviews"),
+    Figure("queries_minor", N_("Questions to carriers and vendors, at 0.10 each"), "money", "queries"),
     Figure("queries", N_("Questions to carriers and vendors, a borrower and month"), "each", "queries"),
 )  # fmt: skip
 
@@ -143,10 +147,10 @@ def _wilson(ratio: float, of: float) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def value_of(figure: Figure, rows: Floats, queries: Floats) -> Value:
-    """A figure of one arm."""
-    if figure.key == "queries":
-        return mean(queries)
+def value_of(figure: Figure, rows: Floats, asked: Floats, months: int) -> Value:
+    """A figure of one arm. `asked`: questions by borrower in the whole time."""
+    if figure.top == "queries":
+        return mean(asked / months) if figure.kind == "each" else total(asked * QUERY_MINOR)
     top = rows[:, PLACE[figure.top]]
     if figure.kind == "share":
         return share(top, rows[:, PLACE[figure.below or figure.top]])
@@ -155,7 +159,7 @@ def value_of(figure: Figure, rows: Floats, queries: Floats) -> Value:
 
 def difference(figure: Figure, ours: Floats, other: Floats) -> Value | None:
     """The paired difference of two arms; shares have none, since their denominators differ."""
-    if figure.kind == "share" or figure.key == "queries":
+    if figure.kind == "share" or figure.top == "queries":
         return None
     each = ours[:, PLACE[figure.top]] - other[:, PLACE[figure.top]]
     return mean(each) if figure.kind == "each" else total(each)

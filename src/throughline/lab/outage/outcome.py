@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from throughline.lab.outage.cases import Case, Decided, automatic, counted_due, holding
-from throughline.lab.outage.episodes import CLAIM
+from throughline.lab.outage.episodes import CLAIM, LINE
 from throughline.lab.outage.money import (
     NEVER,
     REPORT_DAYS,
@@ -43,6 +43,7 @@ class Outcomes:
     reported_fair: Mask
     forgone_interest: Indices
     full_s: Floats  # protected in full, without a form
+    line_s: Floats  # the same, because of the line
     graced: Mask  # days on a word alone
     paused_days: Indices
 
@@ -72,6 +73,7 @@ def outcomes(
         reported_fair=dues.due + REPORT_DAYS < np.minimum(without, until),
         forgone_interest=np.zeros(len(dues), dtype=np.int64),
         full_s=np.full(len(dues), np.inf),
+        line_s=np.full(len(dues), np.inf),
         graced=np.zeros(len(dues), dtype=bool),
         paused_days=np.zeros(len(dues), dtype=np.int64),
     )
@@ -87,6 +89,7 @@ def _protect(
 ) -> None:
     """One installment with its cases: charges as they stood, and as they stand."""
     out.full_s[row] = automatic(cases)
+    out.line_s[row] = automatic(cases, frozenset({LINE}))
     out.graced[row] = np.isinf(out.full_s[row]) and any(
         case.cause == CLAIM and case.steps[0].window is not None for case in cases
     )

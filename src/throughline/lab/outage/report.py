@@ -13,7 +13,6 @@ from markupsafe import Markup
 
 from throughline.kernel.i18n import LOCALES, N_, gettext
 from throughline.lab.outage.arms import ORDINARY
-from throughline.lab.outage.document import QUERY_MINOR
 from throughline.lab.outage.figures import CAUSE_LABELS, FIGURES, TARGET_LABELS
 from throughline.lab.outage.plots import Series, columns, shares
 
@@ -218,14 +217,13 @@ def _price(found: Document, arms: Sequence[tuple[str, str]], words: Words) -> di
     series = []
     for (name, label), css in list(zip(arms, _CSS, strict=False))[1:]:
         mine = found["arms"][name]["figures"]
-        questions = mine["queries"]["value"] * found["months"] * found["borrowers"] * QUERY_MINOR
         spared = base["wrong_fee_minor"]["value"] - mine["wrong_fee_minor"]["value"]
         values = [
             max(0.0, spared),
             mine["forgone_fees_minor"]["value"],
             mine["forgone_interest_minor"]["value"],
             mine["abuse_minor"]["value"],
-            questions,
+            mine["queries_minor"]["value"],
         ]
         series.append(Series(label, css, [max(0.0, one) / 100 for one in values]))
     text = words(N_("Currency units over all borrowers and months. Abuse is part of what is forgone."))

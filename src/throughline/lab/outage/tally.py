@@ -14,9 +14,8 @@ from throughline.lab.outage.population.chance import Floats, Indices, Mask
 from throughline.lab.outage.population.habits import DAY, HOUR
 from throughline.lab.outage.population.lines import CAUSES
 from throughline.lab.outage.population.lives import Lives
-from throughline.lab.outage.population.people import SLOT_DAYS
-from throughline.lab.outage.reach import CALL_DAYS, CATCH_UP, NOTICE
-from throughline.lab.outage.truth import Touched, caused, touched
+from throughline.lab.outage.reach import CALL_DAYS
+from throughline.lab.outage.truth import BLAMED, Touched, blamed, caused, touched
 
 Column = npt.NDArray[Any]  # by installment
 Count = Callable[[str, Column], None]  # adds a column up by borrower, under a name of COLUMNS
@@ -34,6 +33,7 @@ COLUMNS = (
     "wrong_fee_ever_minor",
     "wrong_fee",
     "wrong_fee_minor",
+    *(f"wrong_fee_{name}" for name in BLAMED),
     "wrong_fee_after",
     "wrong_fee_after_minor",
     "wrong_report_ever",
@@ -84,6 +84,8 @@ def tally(lives: Lives, arm: Arm) -> tuple[Floats, Touched]:
         wrong = np.where(honest, np.maximum(cost - out.fair, 0), 0)
         count(name, wrong > 0)
         count(f"{name}_minor", wrong)
+    for name, mask in blamed(lives, arm.paid_s).items():
+        count(f"wrong_fee_{name}", honest & (out.cost > out.fair) & mask)
     count("wrong_report_ever", honest & out.reported_ever & ~out.reported_fair)
     count("wrong_report", honest & out.reported & ~out.reported_fair)
     _contacts(lives, arm, count)
@@ -98,7 +100,8 @@ def tally(lives: Lives, arm: Arm) -> tuple[Floats, Touched]:
     count("accident_minor", np.where(~rewarded & ~harmed, forgone, 0))
     full = np.isfinite(out.full_s)
     count("fakes", truth.fakes)
-    count("fakes_full", truth.fakes & full)
+    # No line failed near them: what says so is wrong. What else failed at the time is real for them too.
+    count("fakes_full", truth.fakes & np.isfinite(out.line_s))
     count("fakes_graced", truth.fakes & out.graced)
     count("purpose", truth.purpose)
     count("purpose_full", truth.purpose & full)
@@ -142,8 +145,6 @@ def _contacts(lives: Lives, arm: Arm, count: Count) -> None:
     sent, until = arm.reached.sent_s, lives.months * 30 * DAY
     before = np.minimum(arm.paid_s, until)[:, np.newaxis]
     goes = np.isfinite(sent) & (sent > 0) & (sent < before)
-    if sent.shape[1] > len(SLOT_DAYS):
-        goes[:, [NOTICE, CATCH_UP]] = np.isfinite(sent[:, [NOTICE, CATCH_UP]])
     spare = arm.reached.spare & goes
     count("messages", goes.sum(axis=1))
     count("other_routes", spare.sum(axis=1))

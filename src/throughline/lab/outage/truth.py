@@ -10,7 +10,7 @@ from throughline.lab.outage.outcome import Outcomes
 from throughline.lab.outage.population.chance import Floats, Indices, Mask
 from throughline.lab.outage.population.failures import CHANNEL, PLATFORM, ROUTE
 from throughline.lab.outage.population.habits import DAY, HOUR
-from throughline.lab.outage.population.lines import CAUSES, ON_PURPOSE
+from throughline.lab.outage.population.lines import CAUSES, ON_PURPOSE, ONE_WAY
 from throughline.lab.outage.population.lives import Lives
 from throughline.lab.outage.population.people import FAKER, HONEST
 from throughline.lab.outage.population.spans import WIDE, Spans, next_of
@@ -74,6 +74,23 @@ def touched(lives: Lives, paid_s: Floats) -> Touched:
     )
     fakes = dues.fakes & (people.honesty[dues.who] == FAKER) & ~_anything(lives)
     return Touched(by, since, honest, fakes, by[CAUSES[ON_PURPOSE]])
+
+
+BLAMED = ("line", "phone", "failure")
+
+
+def blamed(lives: Lives, paid_s: Floats) -> dict[str, Mask]:
+    """What failed between five days before an installment was due and its payment: a line, else a phone, else what
+    fails for many."""
+    dues, lines, count = lives.dues, lives.lines, len(lives.people)
+    low, high = (dues.due - 5) * DAY, np.minimum(paid_s, lives.months * 30 * DAY)
+    line = Spans.of(lines.out_who, lines.out_begin, lines.out_end).touch(dues.who, low, high)
+    line |= lines.in_state(ONE_WAY).touch(dues.who, low, high)
+    phone = ~line & lives.phones.gone.touch(dues.who, low, high)
+    many = lives.incidents.spans(lives.groups).touch(dues.who, low, high)
+    for kind in (ROUTE, CHANNEL, PLATFORM):
+        many |= lives.failures.spans(count, kind).touch(dues.who, low, high)
+    return {"line": line, "phone": phone, "failure": many & ~line & ~phone}
 
 
 def _anything(lives: Lives) -> Mask:

@@ -104,6 +104,7 @@ class ReportItemRow(Base):
             "id",
             postgresql_where=text("state = 'queued'"),
         ),
+        Index("ix_lending_bureau_item_held", "id", postgresql_where=text("missing <> '[]'")),
         Index("ix_lending_bureau_item_file_id", "file_id"),
         Index("ix_lending_bureau_item_state", "state", "id"),
         Index(

@@ -17,7 +17,6 @@ from throughline.kernel.jobs import defer
 from throughline.lending.account import events_of
 from throughline.lending.bureau import notices
 from throughline.lending.bureau.evidence import evidence_of
-from throughline.lending.bureau.figures import Rating
 from throughline.lending.bureau.items import new_item
 from throughline.lending.bureau.models import ReportItemRow, ReportRunRow
 from throughline.lending.bureau.saying import month_end, month_of, say
@@ -108,9 +107,10 @@ def _report(session: Session, run: ReportRunRow, loans: list[LoanRow], now: date
         session.add(new_item(loan, run.month, saying, now=now))
         run.items += 1
         run.negative += saying.said.negative
-        if saying.said.rating is Rating.NOT_STATED:
+        if saying.verdict is not None and not saying.verdict.allowed:
             run.held += 1
-            notices.tell_ahead(session, loan, saying.figures.late_since, now=now)
+            if any(one.code == "notice_none" for one in saying.verdict.missing):
+                notices.tell_ahead(session, loan, saying.figures.late_since, now=now)
     session.flush()
 
 

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, select, tuple_
+from sqlalchemy import Select, func, select, text, tuple_
 from sqlalchemy.orm import Session
 
 from throughline.kernel.i18n import Text
@@ -111,7 +111,7 @@ def reports(
 def _narrowed(query: Select[ReportItemRow], which: str) -> Select[ReportItemRow]:
     state = ReportItemRow.state
     if which == "held":
-        return query.where(ReportItemRow.missing != [])
+        return query.where(text("missing <> '[]'"))  # as its index says it
     if which == "corrections":
         on_its_way = [one.value for one in (ItemState.QUEUED, ItemState.SENT, ItemState.UNKNOWN)]
         return query.where(ReportItemRow.n > 0, state.in_(on_its_way))

@@ -144,6 +144,12 @@ def _files_and_items() -> None:
         ["n", "id"],
         postgresql_where=sa.text("state = 'queued'"),
     )
+    op.create_index(
+        "ix_lending_bureau_item_held",
+        "lending_bureau_item",
+        ["id"],
+        postgresql_where=sa.text("missing <> '[]'"),
+    )
     op.create_index("ix_lending_bureau_item_file_id", "lending_bureau_item", ["file_id"])
     op.create_index("ix_lending_bureau_item_state", "lending_bureau_item", ["state", "id"])
     op.create_index(

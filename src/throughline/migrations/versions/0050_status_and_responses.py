@@ -1,4 +1,4 @@
-"""Continuity: what probes saw, its sums by day, what was published of incidents."""
+"""Continuity: what probes saw, its sums by day, what was published of incidents; responses and their log."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ INSTANT = sa.DateTime(timezone=True)
 
 
 def upgrade() -> None:
-    """Three tables of the status page."""
+    """Three tables of the status page, two of responses."""
     op.create_table(
         "continuity_probe",
         sa.Column("component", sa.String, primary_key=True),
@@ -48,10 +48,52 @@ def upgrade() -> None:
         sa.Column("published_by", sa.Uuid),
     )
     op.create_index("ix_continuity_status_note_incident_id", "continuity_status_note", ["incident_id", "id"])
+    op.create_table(
+        "continuity_response",
+        sa.Column("id", sa.Uuid, primary_key=True),
+        sa.Column("incident_id", sa.Uuid, sa.ForeignKey("continuity_incident.id"), nullable=False),
+        sa.Column("playbook", sa.String, nullable=False),
+        sa.Column("plan", JSONB, nullable=False),
+        sa.Column("severity", sa.String, nullable=False),
+        sa.Column("state", sa.String, nullable=False),
+        sa.Column("started_by", sa.Uuid),
+        sa.Column("opened_at", INSTANT, nullable=False),
+        sa.Column("aware_at", INSTANT),
+        sa.Column("classes", JSONB, nullable=False),
+        sa.Column("roles", JSONB, nullable=False),
+        sa.Column("closed_at", INSTANT),
+        sa.UniqueConstraint("incident_id"),
+    )
+    op.create_index("ix_continuity_response_state", "continuity_response", ["state", "id"])
+    op.create_table(
+        "continuity_response_entry",
+        sa.Column("id", sa.Uuid, primary_key=True),
+        sa.Column("response_id", sa.Uuid, sa.ForeignKey("continuity_response.id"), nullable=False),
+        sa.Column("at", INSTANT, nullable=False),
+        sa.Column("kind", sa.String, nullable=False),
+        sa.Column("by", sa.Uuid),
+        sa.Column("text", JSONB, nullable=False),
+        sa.Column("details", JSONB, nullable=False),
+    )
+    op.create_index(
+        "ix_continuity_response_entry_response_id", "continuity_response_entry", ["response_id", "id"]
+    )
+    op.execute(
+        "CREATE FUNCTION continuity_only_added() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION '% is only ever added to', TG_TABLE_NAME; END $$"
+    )
+    for table in ("continuity_response_entry", "continuity_status_note"):
+        op.execute(
+            f"CREATE TRIGGER {table}_only_added BEFORE UPDATE OR DELETE ON {table} "
+            "FOR EACH ROW EXECUTE FUNCTION continuity_only_added()"
+        )
 
 
 def downgrade() -> None:
-    """Without a status page."""
+    """Without a status page and without responses."""
+    op.drop_table("continuity_response_entry")
+    op.drop_table("continuity_response")
     op.drop_table("continuity_status_note")
     op.drop_table("continuity_probe_day")
     op.drop_table("continuity_probe")
+    op.execute("DROP FUNCTION continuity_only_added()")

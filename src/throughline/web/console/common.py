@@ -21,6 +21,7 @@ SECTIONS = (
     ("/console/reviews", "continuity:read", N_("Reviews")),
     ("/console/incidents", "continuity:read", N_("Incidents")),
     ("/console/callbacks", "continuity:read", N_("Calls")),
+    ("/console/responses", "continuity:read", N_("Responses")),
     ("/console/lines", "line:read", N_("Lines")),
     ("/console/joint", "continuity:read", N_("Joint plans")),
     ("/console/borrowers", "parties:read", N_("Borrowers")),

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from throughline.continuity import incidents as outages
 from throughline.continuity import service as continuity
+from throughline.continuity.response import service as responses
 from throughline.contracts import outage, outage_words
 from throughline.kernel import clock
 from throughline.kernel.errors import Invalid, Problem
@@ -73,6 +74,7 @@ def incident_page(request: Request, incident_id: UUID, session: Reading, caller:
         "incident.html",
         one=continuity.incident(session, incident_id),
         effect=outages.effect(session, incident_id),
+        response=responses.of_incident(session, incident_id),
         may="continuity:write" in caller.scopes,
     )
 

@@ -21,6 +21,7 @@ from throughline.web.console import (
     messages,
     payments,
     proposals,
+    responses,
     reviews,
     what_if,
 )
@@ -31,6 +32,7 @@ for part in (
     dashboard,
     episodes,
     incidents,
+    responses,
     reviews,
     callbacks,
     lines,

@@ -294,6 +294,36 @@ NOTICE = {
     "letter": N_("registered letter"),
 }
 
+RESPONSE = {
+    "open": N_("not done yet"),
+    "overdue": N_("overdue"),
+    "done": N_("done in time"),
+    "late": N_("done late"),
+    "waiting": N_("waits"),
+    "running": N_("runs"),
+    "met": N_("reported in time"),
+    "opened": N_("Opened"),
+    "severity": N_("Severity"),
+    "role": N_("Role"),
+    "aware": N_("Awareness"),
+    "classified": N_("Classified"),
+    "step_done": N_("Step done"),
+    "action": N_("Action"),
+    "note_drafted": N_("Note drafted"),
+    "note_published": N_("Note published"),
+    "grace_proposed": N_("Grace proposed"),
+    "grace_approved": N_("Grace decided"),
+    "report_sent": N_("Report sent"),
+    "closed": N_("Closed"),
+}
+
+INCIDENT_CLASS = {
+    "none": N_("not reportable"),
+    "general": N_("general incident"),
+    "larger": N_("larger incident"),
+    "major": N_("major incident"),
+}
+
 SUBJECTS = {
     "rating": RATING,
     "report": REPORT,
@@ -301,6 +331,8 @@ SUBJECTS = {
     "file": BUREAU_FILE,
     "dispute": DISPUTE,
     "notice": NOTICE,
+    "response": RESPONSE,
+    "incident_class": INCIDENT_CLASS,
     "event": EVENT,
     "loan": LOAN,
     "payment": PAYMENT,

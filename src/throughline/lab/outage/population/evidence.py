@@ -3,10 +3,11 @@ docs/batch-commands.md. Receipts lie now and then, apps go quiet, carriers tell 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
+from throughline.lab.outage.population.answers import Answers, answers_of
 from throughline.lab.outage.population.chance import Floats, Indices, Mask, stream
 from throughline.lab.outage.population.failures import Incidents, groups_of
 from throughline.lab.outage.population.habits import CARRIERS, DAY, HOUR, MONTH_DAYS, World
@@ -24,10 +25,8 @@ from throughline.lab.outage.population.lines import (
 )
 from throughline.lab.outage.population.people import Dues, People
 from throughline.lab.outage.population.spans import WIDE, Spans
+from throughline.lab.outage.population.words import Said, Words, flags
 
-# (source, provider, code, attributes): how one observation reads.
-Said = tuple[str, str | None, str | None, tuple[tuple[str, str | bool], ...]]
-_UP, _DOWN = "active", "suspended"
 _WAKING = np.array(
     [0.1] * 6 + [0.6, 1, 1.2, 1.2, 1.2, 1.3, 1.5, 1.3, 1.2, 1.2, 1.2, 1.3, 1.5, 1.6, 1.6, 1.5, 1.1, 0.5]
 )
@@ -43,29 +42,6 @@ class Heard:
     received_s: Floats
     said: Indices
     words: list[Said]
-
-
-@dataclass(slots=True)
-class Answers:
-    """What questions are answered: spans (who, from, to, word) by source."""
-
-    spans: dict[str, tuple[Indices, Floats, Floats, Indices]] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Words:
-    """Distinct ways to say something, numbered."""
-
-    all: list[Said] = field(default_factory=list)
-    _number: dict[Said, int] = field(default_factory=dict)
-
-    def number(self, source: str, provider: str | None, code: str | None = None, **said: str | bool) -> int:
-        """The number of a way to say something."""
-        key = (source, provider, code, tuple(sorted(said.items())))
-        if key not in self._number:
-            self._number[key] = len(self.all)
-            self.all.append(key)
-        return self._number[key]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +82,7 @@ def evidence_of(
     keep = columns[2] < length
     who, at, received, said = (column[keep] for column in columns)
     heard = Heard(who, at, received, said, words.all)
-    answers = _answers(stream(seed, cell, "answers"), people, lines, phones, down, length, words)
+    answers = answers_of(stream(seed, cell, "answers"), people, lines, phones, down, length, words)
     return heard, answers, beats
 
 
@@ -170,16 +146,10 @@ def _pushes(
 def _push_word(words: Words, carrier: str, state: int, asked: bool) -> int:
     if state in {CANCELLED, PRE_CANCELLED}:
         why = "cancelled" if state == CANCELLED else "pre_cancelled"
-        return words.number("carrier.push", carrier, None, reason=why, **_flags(state))
+        return words.number("carrier.push", carrier, None, reason=why, **flags(state))
     if asked:
-        return words.number("carrier.push", carrier, None, reason="requested", **_flags(state))
-    return words.number("carrier.push", carrier, None, **_flags(state))
-
-
-def _flags(state: int) -> dict[str, str]:
-    inwards = _UP if state in {ACTIVE, ONE_WAY, REASSIGNED} else _DOWN
-    outwards = _UP if state in {ACTIVE, REASSIGNED} else _DOWN
-    return {"voiceSmsIn": inwards, "voiceSmsOut": outwards, "dataService": outwards}
+        return words.number("carrier.push", carrier, None, reason="requested", **flags(state))
+    return words.number("carrier.push", carrier, None, **flags(state))
 
 
 def _receipts(
@@ -256,136 +226,3 @@ def _calls(
     said = np.where(away, absent, said)
     said = np.where(lines.in_state(CANCELLED).inside(who, at), none, said)
     return who, at, at.copy(), said
-
-
-def _answers(
-    chance: np.random.Generator,
-    people: People,
-    lines: Lines,
-    phones: Phones,
-    down: Spans,
-    length: float,
-    words: Words,
-) -> Answers:
-    """What the carrier, or a vendor where no carrier answers, would say at any instant."""
-    answers = Answers()
-    asks = np.array([one.answers for one in CARRIERS])[people.carrier]
-    who, begin, end, state = _timeline(len(people), lines, length)
-    cames = asks[who]
-    names = [one.name for one in CARRIERS]
-    table = np.array([[_status_word(words, name, kind) for kind in range(6)] for name in names])
-    answers.spans["camara.subscription-status"] = _unanswered(
-        chance, who[cames], begin[cames], end[cames], table[people.carrier[who], state][cames], 0.02
-    )
-    new = np.array(
-        [
-            [words.number("camara.number-recycling", name, None, recycled=kind) for kind in (False, True)]
-            for name in names
-        ]
-    )
-    recycled = (state == REASSIGNED).astype(np.int64)
-    answers.spans["camara.number-recycling"] = (
-        who[cames], begin[cames], end[cames], new[people.carrier[who], recycled][cames]
-    )  # fmt: skip
-    answers.spans["vendor.aliyun"] = _vendor(
-        chance, who[~cames], begin[~cames], end[~cames], state[~cames], phones, down, words
-    )
-    return answers
-
-
-def _status_word(words: Words, carrier: str, state: int) -> int:
-    if state == CANCELLED:
-        return words.number("camara.subscription-status", carrier, "IDENTIFIER_NOT_FOUND")
-    if state == PRE_CANCELLED:
-        return words.number(
-            "camara.subscription-status", carrier, None, reason="pre_cancelled", **_flags(state)
-        )
-    return words.number("camara.subscription-status", carrier, None, **_flags(state))
-
-
-def _timeline(count: int, lines: Lines, length: float) -> tuple[Indices, Floats, Floats, Indices]:
-    """Each line's states without gaps, active ones included."""
-    cuts_who = np.concatenate([np.arange(count), lines.who, lines.who])
-    cuts = np.concatenate([np.zeros(count), lines.begin, lines.end])
-    state = np.concatenate(
-        [np.zeros(count, dtype=np.int64), lines.state, np.zeros(len(lines.who), dtype=np.int64)]
-    )
-    # Where a state ends as another begins, the begin comes last and counts.
-    rank = np.concatenate([np.zeros(count), np.full(len(lines.who), 2), np.ones(len(lines.who))])
-    order = np.lexsort((rank, cuts, cuts_who))
-    who, begin, state = cuts_who[order], cuts[order], state[order]
-    end = np.full(len(who), length)
-    same = who[1:] == who[:-1]
-    end[:-1] = np.where(same, begin[1:], length)
-    keep = end > begin
-    return who[keep], begin[keep], end[keep], state[keep]
-
-
-def _unanswered(
-    chance: np.random.Generator, who: Indices, begin: Floats, end: Floats, word: Indices, share: float
-) -> tuple[Indices, Floats, Floats, Indices]:
-    """The spans in pieces of some days, of which some have no answer."""
-    pieces = np.maximum(1, np.ceil((end - begin) / (20 * DAY)).astype(np.int64))
-    of = np.repeat(np.arange(len(who)), pieces)
-    number = np.arange(len(of)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
-    size = ((end - begin) / pieces)[of]
-    first = begin[of] + number * size
-    # The first hours of some pieces have no answer: an error, a limit, a token that was not renewed.
-    silent = np.where(
-        chance.random(len(of)) < 20 * share, np.minimum(chance.exponential(DAY, len(of)), size), 0.0
-    )
-    last = np.where(number + 1 == pieces[of], end[of], first + size)
-    keep = first + silent < last
-    return who[of][keep], (first + silent)[keep], last[keep], word[of][keep]
-
-
-def _vendor(
-    chance: np.random.Generator,
-    who: Indices,
-    begin: Floats,
-    end: Floats,
-    state: Indices,
-    phones: Phones,
-    down: Spans,
-    words: Words,
-) -> tuple[Indices, Floats, Floats, Indices]:
-    """A vendor cannot tell one-way from two-way, sees phones that are off, and is wrong for some hours now and then."""
-    code = {
-        name: words.number("vendor.aliyun", "aliyun", name, check="status")
-        for name in ("NORMAL", "SHUTDOWN", "NOT_EXIST", "POWER_OFF")
-    }
-    true = np.array(
-        [code[name] for name in ("NORMAL", "SHUTDOWN", "SHUTDOWN", "SHUTDOWN", "NOT_EXIST", "NORMAL")]
-    )[state]
-    away = Spans.union([phones.off, phones.gone, down])
-    cut_who, cuts = [who, who], [begin, end]
-    mine = np.isin(away.who, who)
-    cut_who += [away.who[mine], away.who[mine]]
-    cuts += [away.begin[mine], away.end[mine]]
-    # Spells of something else, about five in a month, some hours each.
-    lines_ = np.unique(who)
-    length = float(end.max()) if len(end) else 0.0
-    each = chance.poisson(5 * length / (30 * DAY), len(lines_))
-    whose = np.repeat(lines_, each)
-    at = chance.uniform(0, length, len(whose))
-    spells = Spans.of(whose, at, at + chance.exponential(4 * HOUR, len(whose)))
-    cut_who += [spells.who, spells.who]
-    cuts += [spells.begin, spells.end]
-    all_who, all_at = np.concatenate(cut_who), np.concatenate(cuts)
-    order = np.lexsort((all_at, all_who))
-    all_who, all_at = all_who[order], np.minimum(all_at[order], length)
-    same = (all_who[1:] == all_who[:-1]) & (all_at[1:] > all_at[:-1])
-    piece_who, low, high = all_who[:-1][same], all_at[:-1][same], all_at[1:][same]
-    base = np.searchsorted(who * WIDE + begin, piece_who * WIDE + low + 0.5, side="right") - 1
-    kind = state[base]
-    said = true[base]
-    off = away.inside(piece_who, low + 0.5) & ((kind == ACTIVE) | (kind == ONE_WAY))
-    said = np.where(off & (chance.random(len(said)) < 0.7), code["POWER_OFF"], said)
-    odd = spells.inside(piece_who, low + 0.5)
-    drawn = chance.random(len(said))
-    # Mostly no answer, sometimes "off"; rarely a stop of a line that is well.
-    quiet = odd & (drawn < 0.6)
-    said = np.where(odd & (drawn >= 0.6), code["POWER_OFF"], said)
-    said = np.where(odd & (drawn >= 0.97) & (kind == ACTIVE), code["SHUTDOWN"], said)
-    keep = ~quiet
-    return piece_who[keep], low[keep], high[keep], said[keep]

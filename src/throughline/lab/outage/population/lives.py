@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from throughline.lab.outage.population.answers import Answers
 from throughline.lab.outage.population.chance import Indices
-from throughline.lab.outage.population.evidence import Answers, Beats, Heard, evidence_of
+from throughline.lab.outage.population.evidence import Beats, Heard, evidence_of
 from throughline.lab.outage.population.failures import (
     ROUTE,
     Failures,
