@@ -167,9 +167,9 @@ def test_the_cap_comes_by_its_timer(database: Database, late: Debtor, run_jobs: 
 
 
 def test_weak_belief_is_asked_again_when_it_grows(session: Session, late: Debtor) -> None:
-    episode_id = late.hear(session, probability="0.8999", since=late.due - DAY)
+    episode_id = late.hear(session, probability="0.7499", since=late.due - DAY)
     assert late.cases(session) == []
-    assert late.hear(session, probability="0.9000", since=late.due - DAY) == episode_id
+    assert late.hear(session, probability="0.7500", since=late.due - DAY) == episode_id
     (case,) = late.cases(session)
     assert case.state == "granted"
     assert case.first_day == late.due - DAY

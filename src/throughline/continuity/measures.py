@@ -78,7 +78,8 @@ def shift_due_date(
     The days of the move bear no interest. A date that would reach the next installment's stays where it is: the
     pauses of the case hold all the same.
     """
-    if row.shift_working_days is None or case.due_date > back_on or case.batch_id is None:
+    inside = case.first_day is not None and case.first_day <= case.due_date <= back_on
+    if row.shift_working_days is None or not inside or case.batch_id is None:
         return None
     new = back_on
     for _ in range(max(1, row.shift_working_days)):

@@ -83,7 +83,10 @@ def _parts(row: OutageRow) -> Iterable[Text]:
         )
     if row.shift_working_days is not None:
         yield _filled(
-            N_("The due date moves to %(days)s working day(s) after the end, without interest for the move."),
+            N_(
+                "A due date that falls into it moves to %(days)s working day(s) after the end, without interest for the "
+                "move."
+            ),
             days=row.shift_working_days,
         )
     if row.reached_days is not None:

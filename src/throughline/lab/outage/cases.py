@@ -289,7 +289,7 @@ class _Judge:
             if window[1] < window[0]:
                 return Step(at, cause, verdict.outcome, None, False, due)
             row = verdict.row
-            if row is not None and row.shift_working_days is not None:
+            if row is not None and row.shift_working_days is not None and window[0] <= due:
                 counts = max(due, _working(window[1], row.shift_working_days))
         return Step(at, cause, verdict.outcome, window, "interest_pause" in verdict.measures, counts)
 
