@@ -57,7 +57,8 @@ def test_intervals_hold_what_they_should() -> None:
             assert value.high is not None
             inside[name] += value.low <= true <= value.high
     assert all(0.91 * rounds <= count for count in inside.values()), inside
-    assert total(np.zeros(9)) == Value(0.0, 0.0, 3.688879)
+    assert total(np.zeros(9), events=True) == Value(0.0, 0.0, 3.688879)
+    assert total(np.zeros(9)) == Value(0.0, 0.0, 0.0)
     assert share(np.zeros(9), np.zeros(9)).value is None
     whole = share(np.ones(50), np.ones(50))
     assert whole.value == 1.0

@@ -22,12 +22,12 @@ READY_WITHIN_S = 120
 class Installation:
     """One home; its processes can be killed and started again."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, **more: str) -> None:
         self.home = home
         port = places.free_port()
         self.url = f"http://localhost:{port}"
         self.env = places.environment(
-            home, THROUGHLINE_DEMO="1", THROUGHLINE_PORT=str(port), THROUGHLINE_BASE_URL=self.url
+            home, THROUGHLINE_DEMO="1", THROUGHLINE_PORT=str(port), THROUGHLINE_BASE_URL=self.url, **more
         )
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -70,11 +70,11 @@ class Installation:
 
 
 @contextmanager
-def running() -> Iterator[Installation]:
-    """An installation that runs; this process's settings point at its home. Killed at the end."""
+def running(**more: str) -> Iterator[Installation]:
+    """An installation that runs, with more settings; this process's settings point at its home. Killed at the end."""
     patch = pytest.MonkeyPatch()
     with places.home() as home:
-        installation = Installation(home)
+        installation = Installation(home, **more)
         for name, value in installation.env.items():
             if name.startswith("THROUGHLINE_"):
                 patch.setenv(name, value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from throughline.cli import access, book, compliance, demo, lab, lending, line, notary, platform, story
+from throughline.cli import access, book, compliance, demo, drill, lab, lending, line, notary, platform, story
 
 app = typer.Typer(
     name="throughline",
@@ -15,6 +15,7 @@ app = typer.Typer(
 )
 platform.attach(app)
 app.command()(story.story)
+app.command()(drill.drill)
 app.add_typer(demo.app, name="demo", help="The demo lender: move business time.")
 app.add_typer(notary.app, name="notary", help="Receipts and logs: check them anywhere.")
 app.add_typer(compliance.app, name="compliance", help="Rates and rules without the platform.")

@@ -18,10 +18,11 @@ from typing import Any
 from granian.constants import Interfaces
 from granian.server.embed import Server
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from throughline.kernel.logging import get_logger
 
@@ -84,7 +85,10 @@ class Ledger:
 
 
 def control_routes(ledger: Ledger, *, faults: frozenset[str], settings: frozenset[str]) -> list[Route]:
-    """`POST /control/faults` orders misbehaviour, `DELETE` calls it off; `POST /control/settings` changes habits."""
+    """`POST /control/faults` orders misbehaviour, `DELETE` calls it off; `POST /control/settings` changes habits.
+
+    The setting `down` (where the simulator has it) ends all service but the control desk's, until it is set back.
+    """
 
     async def order(request: Request) -> JSONResponse:
         wish = await request.json()
@@ -129,8 +133,25 @@ class DroppedAnswer:
         await send({"type": "http.response.body", "body": b" ", "more_body": True})
 
 
-def with_ticker(tick: Callable[[], None], routes: list[Route]) -> Starlette:
-    """An app whose `tick` runs ten times a second in a thread of its own, from start to stop."""
+class OutOfService:
+    """Answers 503 to everybody but the control desk while the ledger's setting `down` is on."""
+
+    def __init__(self, app: ASGIApp, ledger: Ledger) -> None:
+        self._app, self._ledger = app, ledger
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        here = scope["type"] == "http" and not scope["path"].startswith("/control/")
+        if here and self._ledger.setting("down", False):
+            await PlainTextResponse("out of service", status_code=503)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
+def with_ticker(tick: Callable[[], None], routes: list[Route], *, ledger: Ledger | None = None) -> Starlette:
+    """An app whose `tick` runs ten times a second in a thread of its own, from start to stop.
+
+    With its `ledger` the company can be put out of service (setting `down`).
+    """
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -151,7 +172,8 @@ def with_ticker(tick: Callable[[], None], routes: list[Route]) -> Starlette:
             stop.set()
             await asyncio.to_thread(thread.join, 5)
 
-    return Starlette(routes=routes, lifespan=lifespan)
+    around = [Middleware(OutOfService, ledger=ledger)] if ledger is not None else []
+    return Starlette(routes=routes, lifespan=lifespan, middleware=around)
 
 
 def serve(app: Starlette, port: int) -> None:

@@ -25,7 +25,7 @@ _FAULTS = frozenset(
     {*_ANSWER_FAULTS, *PUSH_FAULTS, "drop_request", "not_found", "reject", "settle_late", "return_later"}
     | {"wrong_amount"}
 )
-_SETTINGS = frozenset({"settle_after_s", "push", "push_url"})
+_SETTINGS = frozenset({"settle_after_s", "push", "push_url", "down"})
 _LIMIT = 50
 
 
@@ -53,6 +53,7 @@ def build(home: Path, hook_url: str = "http://localhost:8000/hooks/payments/bank
             Route("/control/return", desk.send_back, methods=["POST"]),
             *control_routes(books.ledger, faults=_FAULTS, settings=_SETTINGS),
         ],
+        ledger=books.ledger,
     )
 
 

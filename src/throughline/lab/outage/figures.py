@@ -109,13 +109,13 @@ if set(CAUSE_LABELS) != set(SHARES):
     raise RuntimeError("each cause needs its label")
 
 
-def total(each: Floats) -> Value:
-    """A sum over borrowers."""
+def total(each: Floats, *, events: bool = False) -> Value:
+    """A sum over borrowers; of `events`, none seen does not mean that none can be."""
     count = len(each)
     sum_ = float(each.sum())
     spread = float(each.var()) * count
     if sum_ == 0 and not each.any():
-        return Value(0.0, 0.0, NO_EVENT)
+        return Value(0.0, 0.0, NO_EVENT if events else 0.0)
     half = Z * math.sqrt(spread)
     low = sum_ - half
     return Value(sum_, max(0.0, low) if each.min() >= 0 else low, sum_ + half)
@@ -154,7 +154,7 @@ def value_of(figure: Figure, rows: Floats, asked: Floats, months: int) -> Value:
     top = rows[:, PLACE[figure.top]]
     if figure.kind == "share":
         return share(top, rows[:, PLACE[figure.below or figure.top]])
-    return mean(top) if figure.kind == "each" else total(top)
+    return mean(top) if figure.kind == "each" else total(top, events=figure.kind == "count")
 
 
 def difference(figure: Figure, ours: Floats, other: Floats) -> Value | None:

@@ -27,7 +27,7 @@ from throughline.lab.sms.texts import as_shown
 VERSION = "2017-05-25"
 _SEND_FAULTS = ("lost_answer", "throttle", "error_500", "refuse")
 _FAULTS = frozenset({*_SEND_FAULTS, *RECEIPT_FAULTS, "query_error"})
-_SETTINGS = frozenset({"delivery_delay_s", "daily_limit", "err_codes"})
+_SETTINGS = frozenset({"delivery_delay_s", "daily_limit", "err_codes", "down"})
 _SEND_STATUS = {"taken": 1, "failed": 2, "delivered": 3}
 _FORM = "application/x-www-form-urlencoded"
 
@@ -45,6 +45,7 @@ def build(home: Path, hook_url: str = "http://localhost:8000/hooks/messaging/sms
             Route("/control/templates", desk.register, methods=["POST"]),
             *control_routes(books.ledger, faults=_FAULTS, settings=_SETTINGS),
         ],
+        ledger=books.ledger,
     )
 
 

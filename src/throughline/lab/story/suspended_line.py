@@ -166,7 +166,7 @@ def reach_the_due_date(stage: Stage) -> Lines:
         due=stage.due_date,
         entries=len(entries),
     )
-    day = _move_to(stage, date.fromisoformat(stage.due_date) - timedelta(days=2))
+    day = move_to(stage, date.fromisoformat(stage.due_date) - timedelta(days=2))
     yield stage.say(N_("Each evening the close of business ran; the business date is %(day)s now."), day=day)
 
 
@@ -214,7 +214,7 @@ def tell(stage: Stage) -> Lines:
     yield stage.say(
         N_("In the web inbox, behind the sign-in: “%(subject)s”."), subject=newest["subject"][stage.language]
     )
-    day = _move_to(stage, date.fromisoformat(stage.due_date) + timedelta(days=3))
+    day = move_to(stage, date.fromisoformat(stage.due_date) + timedelta(days=3))
     loan = stage.first.get(f"/me/loans/{stage.loan_id}")
     if loan["penalty_minor"] or loan["delinquent_days"] or not loan["delinquency_paused"]:
         raise StoryError(
@@ -420,7 +420,7 @@ def _verify(stage: Stage, record: dict[str, Any]) -> Lines:
     yield stage.say(N_("Receipt checked offline: %(said)s"), said=done.stdout.strip().splitlines()[0])
 
 
-def _move_to(stage: Stage, day: date) -> str:
+def move_to(stage: Stage, day: date) -> str:
     """Move the demo's business time to that day and wait until every day before it is closed."""
 
     def now() -> date:

@@ -34,7 +34,7 @@ _FAULTS = frozenset(
         "wrong_merchant",
     }
 )
-_SETTINGS = frozenset({"sign_with"})  # certificate, public_key, new_certificate
+_SETTINGS = frozenset({"sign_with", "down"})  # certificate, public_key, new_certificate
 
 
 def build(home: Path, merchant: str = "", public_url: str = "http://127.0.0.1:8102") -> Starlette:
@@ -59,6 +59,7 @@ def build(home: Path, merchant: str = "", public_url: str = "http://127.0.0.1:81
             Route("/control/{act}/{out_trade_no}", desk.act, methods=["POST"]),
             *control_routes(trades.ledger, faults=_FAULTS, settings=_SETTINGS),
         ],
+        ledger=trades.ledger,
     )
 
 

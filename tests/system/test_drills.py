@@ -1,0 +1,50 @@
+"""Drills against the running platform: measured, within the tolerances, and mended afterwards."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from kernel_ops import places
+from system.installation import Installation, running
+from throughline.lab.drills.faults import NOTE
+from throughline.lab.story.outside import SMS
+
+pytestmark = [pytest.mark.system]
+WITHIN_S = 3_000
+
+
+@pytest.fixture(scope="module")
+def platform() -> Iterator[Installation]:
+    with running(
+        THROUGHLINE_STATUS_INTERVAL_S="5", THROUGHLINE_IDENTITY_REGISTRATIONS_PER_HOUR="200"
+    ) as installation:
+        yield installation
+
+
+def measures(platform: Installation, name: str) -> dict[str, float | None]:
+    done = places.command("drill", name, "--url", platform.url, env=platform.env, timeout_s=WITHIN_S)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not (platform.home / "drills" / NOTE).exists()
+    (path,) = Path(platform.home / "drills").glob(f"{name}-*.json")
+    document = json.loads(path.read_text(encoding="utf-8"))
+    return {row["measure"]: row["value"] for row in document["measures"]}
+
+
+def test_the_only_sms_route_is_lost(platform: Installation) -> None:
+    found = measures(platform, "sms-route-loss")
+    assert (found["reached_percent"], found["saved_percent"]) == (100, 100)
+    assert (found["wrong_fees"], found["to_strangers"]) == (0, 0)
+    assert found["end_recorded_s"] is not None
+    assert httpx.get(f"http://127.0.0.1:{SMS}/", trust_env=False).status_code == 200
+
+
+def test_a_region_of_a_carrier_is_out(platform: Installation) -> None:
+    found = measures(platform, "carrier-outage")
+    assert found["detection_s"] is not None
+    assert (found["reached_percent"], found["saved_percent"]) == (100, 100)
+    assert (found["wrong_fees"], found["to_strangers"]) == (0, 0)
