@@ -3,7 +3,8 @@
 BIN := .venv/bin
 PYTEST_ARGS ?=
 
-.PHONY: help setup setup-dev run test lint bench soak docs lock clean
+.PHONY: help setup setup-dev run test lint style types weak holes bench soak docs lock clean
+unexport PYTHONDONTWRITEBYTECODE # dozens of processes would each compile the platform anew
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -17,23 +18,28 @@ setup-dev: ## install what developing and testing needs
 run: setup ## the platform with its database, demo lender and simulators, on http://127.0.0.1:8000
 	@THROUGHLINE_DEMO=1 $(BIN)/throughline up
 
-# Two at a time; what starts the whole platform or kills it has the machine for itself, afterwards.
-ALONE := system or browser or chaos
-
 test: setup-dev lint ## everything: formats, types, floors, audits, tests
 ifeq ($(PYTEST_ARGS),)
-	$(BIN)/pytest -n 2 --dist loadfile -m "not soak and not ($(ALONE))"
-	$(BIN)/pytest -m "not soak and ($(ALONE))"
+	$(BIN)/pytest -n auto --dist loadfile
 else
 	$(BIN)/pytest $(PYTEST_ARGS)
 endif
 
 lint: setup-dev ## formats, lints, types, floors, known holes
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target types style weak holes
+
+style:
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+types:
+	$(BIN)/mypy
+
+weak:
 	$(BIN)/bandit -q -c pyproject.toml -r src
+
+holes:
 	@tools/audit.sh
 
 bench: setup-dev ## figures beside ceilings taken in the same run

@@ -17,6 +17,7 @@ from hypothesis import settings as hypothesis_settings
 from psycopg import sql
 from sqlalchemy.orm import Session
 
+from support import order
 from support.postgres import TestServer
 from throughline import migrations
 from throughline.kernel import clock, db, keyring, rooms
@@ -33,6 +34,20 @@ hypothesis_settings.register_profile(
 )
 hypothesis_settings.register_profile("ci", hypothesis_settings.get_profile("default"), derandomize=True)
 hypothesis_settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+# Processes that tests start read compiled files instead of compiling the platform each time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """What `-n auto` means here."""
+    return order.workers()
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """`--dist loadfile` begins with what takes longest."""
+    return order.LongestFirst(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")

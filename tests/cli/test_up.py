@@ -145,6 +145,22 @@ def test_a_taken_port_is_named_before_anything_starts(place: Path, env: dict[str
     assert not (place / "postgres").exists()
 
 
+def test_the_port_of_another_demos_simulator_is_named(place: Path, env: dict[str, str]) -> None:
+    """Else the two would share the port, and each hear half of the other's outside world."""
+    with socket.create_server(("127.0.0.1", int(env["THROUGHLINE_LAB_PORT"]) + 2), reuse_port=True):
+        code = "from throughline.cli import platform\nplatform.PORT_S = 1\nfrom throughline.cli import app\napp(['up'])"
+        answer = subprocess.run(
+            [sys.executable, "-c", code],
+            env=env | {"THROUGHLINE_DEMO": "1"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert answer.returncode == 1
+    assert "THROUGHLINE_LAB_PORT" in answer.stderr
+    assert not (place / "postgres").exists()
+
+
 def test_the_banner_names_the_addresses_and_the_file_with_the_sign_in(
     env: dict[str, str], place: Path
 ) -> None:
@@ -171,4 +187,4 @@ def test_the_banner_names_the_addresses_and_the_file_with_the_sign_in(
     server.server_close()
     assert "Throughline is ready:  http://localhost:8000/" in told.stderr
     assert str(place / "demo-credentials.json") in told.stderr
-    assert "http://127.0.0.1:8101" in told.stderr
+    assert f"http://127.0.0.1:{env['THROUGHLINE_LAB_PORT']}" in told.stderr

@@ -141,3 +141,32 @@ def test_an_incident_that_is_not_there(session: Session) -> None:
         service.incident(session, uuid4())
     with pytest.raises(incidents.IncidentUnknown):
         service.end_incident(session, uuid4(), ended_at=clock.now(), now=clock.now())
+
+
+def test_who_has_paid_meanwhile_is_not_left_in_an_incident_that_is_over(
+    database: Database, run_jobs: Callable[..., int]
+) -> None:
+    who = debtor(database, started_days_ago=31)
+    with database.transaction() as session:
+        found, _ = service.open_incident(
+            session,
+            service.NewIncident(f"staff:{uuid4()}", "own", "message_route", {}, noon(who.due)),
+            now=clock.now(),
+        )
+    run_jobs(rounds=3, timers=False, hurry=False)
+    with database.transaction() as session:
+        (episode,) = episodes_of(session, found.id, who)
+        assert episode.state == "open"
+        view = lending.loan_view(session, who.loan_id)
+        paid = lending.NewEvent(
+            type=lending.EventType.REPAYMENT,
+            value_date=who.due,
+            amount_minor=sum(view.due),
+            idempotency_key=f"paid:{who.loan_id}",
+        )
+        lending.record_event(session, who.loan_id, paid, now=clock.now())
+        service.end_incident(session, found.id, ended_at=clock.now(), now=clock.now())
+    run_jobs(rounds=3, timers=False, hurry=False)
+    with database.transaction() as session:
+        (episode,) = episodes_of(session, found.id, who)
+        assert episode.state == "closed"

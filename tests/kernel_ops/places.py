@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -11,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
         "THROUGHLINE_HOME": str(folder),
         "THROUGHLINE_POSTGRES_ACCOUNT": ACCOUNT,
         "THROUGHLINE_PORT": str(free_port()),
+        "THROUGHLINE_LAB_PORT": str(free_row()),
         **more,
     }
 
@@ -67,6 +69,20 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def free_row(length: int = 25) -> int:
+    """The first of free ports in a row, for the simulators; below those that the kernel gives to anybody."""
+    for _ in range(100):
+        first = 10_000 + secrets.randbelow(20_000)
+        with ExitStack() as held:
+            try:
+                for port in range(first, first + length):
+                    held.enter_context(socket.create_server(("127.0.0.1", port)))
+            except OSError:
+                continue
+            return first
+    raise AssertionError("no free ports in a row")
 
 
 def wait_for(check: Callable[[], Any], *, within_s: float = 30) -> Any:

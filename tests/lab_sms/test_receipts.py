@@ -56,6 +56,22 @@ def test_a_receipt_says_delivered(centre: Simulator, client: Client, hook: Hook,
     }  # fmt: skip
 
 
+def test_where_the_cells_are_down_no_message_arrives(
+    centre: Simulator, client: Client, carrier: Simulator, hook: Hook, phone: str
+) -> None:
+    prefix = f"+86{phone[:9]}"
+    carrier.http.put(f"/control/outages/{prefix}").raise_for_status()
+    try:
+        client.send(phone, "dark")
+        [receipt] = until(lambda: hook.receipts("dark"))
+        assert (receipt["success"], receipt["err_code"]) == (False, "MI:0024")
+    finally:
+        carrier.http.delete(f"/control/outages/{prefix}").raise_for_status()
+    client.send(phone, "light")
+    [receipt] = until(lambda: hook.receipts("light"))
+    assert receipt["success"]
+
+
 @pytest.mark.parametrize(
     ("line", "code"),
     [("suspended", "MI:0013"), ("off", "MI:0024"), ("cancelled", "MK:0001"), ("out_suspended", "DELIVERED")],

@@ -145,10 +145,7 @@ class _Twins:
         self.targets.append(done)
 
     def by_replay(self, session: Session) -> None:
-        session.execute(
-            text("UPDATE lending_accrual_plan SET needs_replay = true WHERE loan_id = :id"),
-            {"id": self.ids[1]},
-        )
+        _by_replay(session, self)
 
     def live(self, session: Session, chance: random.Random, day: date) -> None:
         """Something happens on a day, now or told of late."""
@@ -212,6 +209,14 @@ class _Twins:
         self.by_replay(session)
 
 
+def _by_replay(session: Session, *book: _Twins) -> None:
+    """The second of each two is closed by replay tonight."""
+    session.execute(
+        text("UPDATE lending_accrual_plan SET needs_replay = true WHERE loan_id = ANY(:ids)"),
+        {"ids": [twins.ids[1] for twins in book]},
+    )
+
+
 COMPARED = {
     "loan": "SELECT status, closed_on, cob_through, recognised_interest_minor, recognised_fee_minor,"
     " recognised_penalty_minor, outstanding_minor, event_seq FROM lending_loan WHERE id = :id",
@@ -268,8 +273,7 @@ def test_the_night_in_sql_writes_the_rows_of_the_night_by_replay(database: Datab
                     except Problem:
                         continue  # an event that does not fit is refused for both
         with database.transaction() as session:
-            for twins in book:
-                twins.by_replay(session)
+            _by_replay(session, *book)
         _close(database, day)
         day += timedelta(days=1)
         if day.day in {1, 11, 21} or day > START + timedelta(days=DAYS - 1):

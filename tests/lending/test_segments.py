@@ -6,6 +6,8 @@ import random
 from datetime import date, timedelta
 from decimal import Decimal
 
+import pytest
+
 from lending.samples import History, loan_terms
 from throughline.compliance.calendars import working_days
 from throughline.compliance.working_days import Convention
@@ -38,7 +40,8 @@ from throughline.lending.terms import (
 
 CALENDAR = working_days("CN", 2027, 2033)
 ADJUSTMENTS = [DueDateAdjustment(one, interest) for one in Convention for interest in InterestDates]
-LOANS = 10_000
+LOANS = 3_000
+LOANS_OF_A_SOAK = 30_000
 DAYS_OF_LOAN = 6
 
 
@@ -123,10 +126,11 @@ def random_loan(chance: random.Random) -> History:
     return loan
 
 
-def test_ten_thousand_random_loans_accrue_by_lines_as_by_replay() -> None:
+@pytest.mark.parametrize("loans", [LOANS, pytest.param(LOANS_OF_A_SOAK, marks=pytest.mark.soak)])
+def test_random_loans_accrue_by_lines_as_by_replay(loans: int) -> None:
     chance = random.Random(20261127)
     planned = active = 0
-    for _ in range(LOANS):
+    for _ in range(loans):
         loan = random_loan(chance)
         last = max(event.value_date for event in loan.events) + timedelta(days=chance.choice([0, 0, 1, 40]))
         state = loan.state(last)
@@ -150,7 +154,7 @@ def test_ten_thousand_random_loans_accrue_by_lines_as_by_replay() -> None:
             assert plan.fee_limit_minor == sum(row.due[2] for row in replayed.installments)
             meters = sum(amount for amount, _ in plan.meters(day).values())
             assert plan.penalty_charged_minor + meters == sum(row.due[3] for row in replayed.installments)
-    assert active > LOANS // 2
+    assert active > loans // 2
     assert planned > 0.98 * active  # what lines do not describe must stay rare
 
 

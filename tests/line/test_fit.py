@@ -209,7 +209,7 @@ def test_what_is_worse_on_lines_held_out_is_refused() -> None:
 
 def test_truth_is_told_from_the_beginning_of_its_time_to_the_end() -> None:
     """With answers a month apart, what is known otherwise is most of what can be learned."""
-    roster, seen, shapes, truths = lives(numbered(400), 6, 5e-4, 1 / 60, 1 / 40, every_h=700)
+    roster, seen, shapes, truths = lives(numbered(800), 6, 5e-4, 1 / 60, 1 / 40, every_h=700)
     known = read_truth_file(_file(truths), roster, wrong)
     blind = fit(stated(), roster, seen, shapes, _until())
     told = fit(stated(), roster, seen, shapes, _until(), known)

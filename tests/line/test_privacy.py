@@ -29,6 +29,7 @@ from throughline.parties.records import ContactPoint
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 FOREVER = timedelta(days=10_000)
+POINT, SOMEBODY = uuid4(), uuid4()
 HABITS = Habits(cancellations=0.05, never_paid=0.3, quarantine_days=65, beats_a_day=1, messages=2, calls=0.5)
 FEEDS = {
     "push and status": (Feeds(), 11),
@@ -147,7 +148,7 @@ def _says(
 ) -> bool:
     """`limited`: the proof counts for no longer than anybody's quarantine, as where nobody tells of the line."""
     point = ContactPoint(
-        uuid4(), uuid4(), ContactKind.PHONE, "self", "138****0001", proved, suspended_at, reassigned,
+        POINT, SOMEBODY, ContactKind.PHONE, "self", "138****0001", proved, suspended_at, reassigned,
         at if frozen else None, None, START, None if limited else proved + FOREVER,
     )  # fmt: skip
     return messages.obstacle(point, now=at) is None and messages.ceiling(point, now=at) > ContentClass.C0

@@ -152,6 +152,28 @@ def test_a_server_that_is_always_silent_gets_two_copies_and_no_third(
     assert told(intent_id) == [("sms", "held"), ("email", "unknown")]
 
 
+def test_a_provider_that_answers_nothing_does_not_hold_back_the_other_way(
+    borrower: Borrower,
+    sms: SmsProvider,
+    mail: MailServer,
+    ask: Ask,
+    story: Story,
+    run_jobs: Callable[..., int],
+    demo_clock: Callable[..., Any],
+) -> None:
+    sms.mode, sms.blind = "mute", True
+    intent_id = ask(borrower)
+    run_jobs(rounds=2)
+    assert states(story(intent_id)) == [("sms", "unknown"), ("email", "planned")]
+    for _ in range(5):
+        demo_clock(minutes=1)
+        jobs.sweep(0)
+        run_jobs(rounds=3)
+    assert states(story(intent_id)) == [("sms", "unknown"), ("email", "sent")]
+    assert (len(sms.accepted), len(mail.mails)) == (1, 1)
+    assert sms.queries >= 2
+
+
 def test_a_channel_that_breaks_its_promise_leaves_a_doubt() -> None:
     class Broken:
         name = "broken"

@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from system.chromium import DESK, PHONE, Window, chromium
-from system.installation import Installation, running
+from system.installation import Installation
 from throughline.lab.story import suspended_line as story
 from throughline.lab.story.people import invent
 from throughline.lab.story.stage import Stage, set_up
@@ -27,15 +27,9 @@ def browser() -> Iterator[Browser]:
         yield found
 
 
-@pytest.fixture(scope="module")
-def platform(browser: Browser) -> Iterator[Installation]:
-    with running() as installation:
-        yield installation
-
-
 @pytest.mark.parametrize("language", ["zh-CN", "en"])
 def test_the_story_is_played_on_the_pages(
-    platform: Installation, browser: Browser, language: str, tmp_path: Path
+    browser: Browser, platform: Installation, language: str, tmp_path: Path
 ) -> None:
     stage = set_up(platform.url, language, platform.home, invent())
     phone = Window(browser, platform.url, language, "1-phone", PHONE)

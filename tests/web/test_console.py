@@ -75,7 +75,7 @@ def test_a_role_sees_what_it_may(agent: PlainBrowser, story: scene.Story) -> Non
 def test_an_episode_says_why(admin: PlainBrowser, story: scene.Story) -> None:
     page = admin.open(f"/console/episodes/{story.episode_id}")
     assert "双向停机" in page
-    assert "LINE-OUTAGE-2026" in page
+    assert "LINE-2026-2" in page
     assert "<svg" in page
     assert "运营商告知线路状态" in page
     assert "运营商答复了我们的查询" in page

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from throughline.cli.output import fail, say
+from throughline.cli.output import fail
 
 if TYPE_CHECKING:
     from throughline.contracts.outage import OutagePolicy
@@ -27,12 +30,7 @@ def group() -> None:
 @app.command()
 def policy() -> None:
     """Print the shipped policy, to edit and to run."""
-    from importlib.resources import files
-
-    from throughline.contracts.outage import newest
-
-    folder = files("throughline.contracts").joinpath("data/outage")
-    typer.echo(folder.joinpath(f"{newest().version}.yaml").read_text(encoding="utf-8"), nl=False)
+    typer.echo(_shipped(), nl=False)
 
 
 @app.command()
@@ -59,39 +57,40 @@ def run(
     if len(files) > 2:
         fail("at most two policies are compared")
     from throughline.contracts.outage import newest
-    from throughline.lab.outage.document import document, text_of
-    from throughline.lab.outage.report import page_of
-    from throughline.lab.outage.run import Plan
-    from throughline.lab.outage.run import run as play
 
-    read = [(file, _policy(file)) for file in files] or [("", newest())]
-    for file, one in read:
-        _asleep(file, one, months)
+    read = [(file, *_policy(file)) for file in files]
     if out is not None:
         try:
             out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             fail(f"{out}: {error.strerror}")
-    names = ("ours", "ours_2")
-    plan = Plan(
-        borrowers, months, seed, tuple((name, one) for name, (_, one) in zip(names, read, strict=False))
-    )
-    found = document(
-        plan, play(plan), {name: Path(file).name for name, (file, _) in zip(names, read, strict=False)}
-    )
-    text = text_of(found)
-    if out is not None:
-        (out / "result.json").write_text(text, encoding="utf-8")
-        (out / "report.html").write_text(page_of(found), encoding="utf-8")
-        say(f"{out / 'report.html'}, {out / 'result.json'}")
-    if as_json:
-        typer.echo(text, nl=False)
-    else:
-        _show(found)
+    with TemporaryDirectory() as folder:
+        command = [
+            sys.executable, "-m", "throughline.lab.outage", "--borrowers", str(borrowers), "--months", str(months),
+            "--seed", str(seed),
+        ]  # fmt: skip
+        for number, (file, text, _) in enumerate(read or [("", _shipped(), newest())]):
+            # What was checked is what is played: the file, or standard input, is read once.
+            path = Path(folder) / f"{number}.yaml"
+            path.write_text(text, encoding="utf-8")
+            command += ["--policy", file, str(path)]
+        command += ["--out", str(out)] if out is not None else []
+        command += ["--json"] if as_json else []
+        done = subprocess.run(command, check=False)  # noqa: S603 - our own program
+    raise typer.Exit(done.returncode)
 
 
-def _policy(file: str) -> OutagePolicy:
-    """A policy from a file; ends the command where it can't be one, naming row and field."""
+def _shipped() -> str:
+    from importlib.resources import files
+
+    from throughline.contracts.outage import newest
+
+    folder = files("throughline.contracts").joinpath("data/outage")
+    return folder.joinpath(f"{newest().version}.yaml").read_text(encoding="utf-8")
+
+
+def _policy(file: str) -> tuple[str, OutagePolicy]:
+    """A policy from a file, with its text; ends the command where it can't be one, naming row and field."""
     import yaml
 
     from throughline.cli.batch import opened
@@ -102,32 +101,8 @@ def _policy(file: str) -> OutagePolicy:
     if len(text) > MAX_POLICY_BYTES:
         fail(f"{file}: expected at most {MAX_POLICY_BYTES} bytes")
     try:
-        return parse_policy(yaml.safe_load(text))
+        return text.decode("utf-8"), parse_policy(yaml.safe_load(text))
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         fail(f"{file}: expected YAML: {' '.join(str(error).split())}")
     except PolicyRefused as error:
         fail(f"{file}: {error}")
-
-
-def _asleep(file: str, policy: OutagePolicy, months: int) -> None:
-    """Warn of rows that are not in force on any of the lab's days."""
-    from throughline.lab.outage.population.people import due_date
-
-    first, last = due_date(0), due_date(30 * months - 1)
-    for row in policy.rows:
-        if row.valid_from > last or (row.valid_until is not None and row.valid_until < first):
-            say(f"{file}: {row.id}: from, to: not in force on the days of the lab, {first} to {last}")
-
-
-def _show(found: dict[str, Any]) -> None:
-    """The table, in English as all commands are."""
-    from throughline.lab.outage.report import labels, table
-
-    arms = labels(found, str)
-    typer.echo("  ".join([f"{'':66}", *(f"{label:>24}" for _, label in arms), f"{'difference':>20}"]))
-    for row in table(found, str):
-        cells = [f"{cell['value']:>24}" for cell in row["cells"][:-1]]
-        typer.echo("  ".join([f"{row['label']:66}", *cells, f"{row['cells'][-1]['value']:>20}"]).rstrip())
-    for key, one in found["targets"].items():
-        word = {True: "holds", False: "FALLS SHORT", None: "nothing to judge"}[one["met"]]
-        typer.echo(f"{key}: {one['value']} ({one['low']} to {one['high']}), {word}")

@@ -10,13 +10,16 @@ import time
 from contextlib import nullcontext
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from throughline.cli import probe
 from throughline.cli.output import OUR_FAULT, fail, say
 from throughline.cli.roles import RoleName
+
+if TYPE_CHECKING:
+    from throughline.kernel.settings import Settings
 
 STOP_S = 60
 READY_S = 120
@@ -53,7 +56,7 @@ def up() -> None:
     embedded = config.database_url is None
     try:
         with only_one(config.home):
-            _await_port(config.host, config.port)
+            _await_ports(config)
             try:
                 if embedded:
                     postgres.start(config)
@@ -92,7 +95,17 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _await_port(host: str, port: int) -> None:
+def _await_ports(config: Settings) -> None:
+    """End with a message if another program holds a port of ours; a demo must not hear another's simulators."""
+    from throughline.cli.roles import simulators_here
+    from throughline.kernel.lab_ports import lab_port
+
+    _await_port(config.host, config.port, "THROUGHLINE_PORT")
+    for one in simulators_here() if config.demo else ():
+        _await_port("127.0.0.1", lab_port(one.port), "THROUGHLINE_LAB_PORT")
+
+
+def _await_port(host: str, port: int, setting: str) -> None:
     deadline = time.monotonic() + PORT_S
     told = False
     while True:
@@ -104,7 +117,7 @@ def _await_port(host: str, port: int) -> None:
                 if time.monotonic() >= deadline:
                     fail(
                         f"port {port} of {host} is not free ({error.strerror}): stop the program that holds it, "
-                        "or set THROUGHLINE_PORT",
+                        f"or set {setting}",
                         OUR_FAULT,
                     )
             else:
@@ -218,6 +231,7 @@ def _is_ready(host: str, port: int, *, timeout_s: float) -> bool:
 def _announce() -> None:
     from throughline.cli import demo_lender
     from throughline.cli.roles import simulators_here
+    from throughline.kernel.lab_ports import lab_port
     from throughline.kernel.settings import settings
 
     config = settings()
@@ -233,5 +247,5 @@ def _announce() -> None:
             f"  Staff console:         {config.base_url}console   (sign-in: {demo_lender.credentials_file()})"
         )
         for one in simulators_here():
-            say(f"  {'Simulator: ' + one.about:<23}http://127.0.0.1:{one.port}")
+            say(f"  {'Simulator: ' + one.about:<23}http://127.0.0.1:{lab_port(one.port)}")
     say("  Stop it with Ctrl-C, or `throughline down`.\n")

@@ -35,7 +35,10 @@ SYSTEM_CONCURRENCY = 2
 
 @dataclass(frozen=True, slots=True)
 class Simulator:
-    """An outside company of the demo: a process with a ledger of its own, on a port of loopback."""
+    """An outside company of the demo: a process with a ledger of its own, on a port of loopback.
+
+    `port` is its usual one; see `kernel.lab_ports`.
+    """
 
     name: str
     module: str
@@ -63,6 +66,7 @@ def simulators_here() -> list[Simulator]:
 def all_roles(*, demo: bool) -> list[Role]:
     """The children of `throughline up`."""
     from throughline.continuity.status.settings import load_settings as load_status_settings
+    from throughline.kernel.lab_ports import lab_port
     from throughline.kernel.supervisor import Role
 
     serve = [sys.executable, "-m", "throughline", "serve", "--role"]
@@ -72,7 +76,7 @@ def all_roles(*, demo: bool) -> list[Role]:
     roles.append(Role("probe", [sys.executable, "-m", "throughline.web.status", "probe", "--every", every_s]))
     if demo:
         roles += [
-            Role(f"lab:{one.name}", [sys.executable, "-m", one.module, str(one.port)])
+            Role(f"lab:{one.name}", [sys.executable, "-m", one.module, str(lab_port(one.port))])
             for one in simulators_here()
         ]
     return roles

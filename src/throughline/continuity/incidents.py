@@ -28,6 +28,7 @@ from throughline.line import service as line
 from throughline.notary import service as notary
 
 CHUNK = 200
+LAST = UUID(int=2**128 - 1)  # nobody comes after it
 SCOPES = frozenset({"carrier", "region", "route", "rail", "task"})
 WITHOUT_REPAYING = frozenset(
     {"apply", "sign", "get_paid", "support"}
@@ -177,6 +178,8 @@ def cover(session: Session, incident_id: UUID, after: UUID | None, *, now: datet
     some = lending.borrowers_due(session, local(incident.began_at) - lead, until, after=after, limit=CHUNK)
     for borrower_id, line_id in _touched(session, incident, some).items():
         touch(session, incident, borrower_id, line_id, now=now)
+    if incident.ended_at is not None and len(some) < CHUNK:
+        _end_what_is_left(session, incident, now=now)
     incident.covered_at = now
     incident.covered_after = some[-1] if len(some) == CHUNK else None
     if incident.covered_after is not None:
@@ -213,6 +216,20 @@ def touch(
     if episode.cause == "carrier":
         episodes.merge_reports(session, episode, now=now)
     return episode
+
+
+def _end_what_is_left(session: Session, incident: OutageIncident, *, now: datetime) -> None:
+    """Episodes of borrowers who owe nothing near it any more, because they have paid meanwhile, end with it too."""
+    left = session.scalars(
+        select(Episode.borrower_id)
+        .where(Episode.incident_id == incident.id, Episode.state == "open")
+        .order_by(Episode.borrower_id)
+        .limit(CHUNK)
+    ).all()
+    for borrower_id in left:
+        touch(session, incident, borrower_id, None, now=now)
+    if len(left) == CHUNK:
+        _defer_cover(session, incident, LAST)
 
 
 def on_installment_due(session: Session, borrower_id: UUID, *, now: datetime) -> int:

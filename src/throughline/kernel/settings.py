@@ -21,6 +21,7 @@ from pydantic_settings import (
 )
 
 S = TypeVar("S", bound="PackageSettings")
+LAB_PORT = 8101
 
 
 def default_home() -> Path:
@@ -89,6 +90,9 @@ class Settings(PackageSettings):
         "throughline",
         pattern=r"^[a-z_][a-z0-9_-]{0,31}$",
         description="Account of the embedded server when root",
+    )
+    lab_port: Annotated[int, Field(ge=1024, le=65_000)] = Field(
+        LAB_PORT, description="The first of the ports of the demo's simulators, which follow one another"
     )
     host: str = Field("127.0.0.1", description="Address that the web role listens on")
     port: Annotated[int, Field(ge=1, le=65535)] = 8000

@@ -9,7 +9,10 @@ from typing import Annotated, Literal
 from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from throughline.kernel.lab_ports import lab_url
 from throughline.kernel.settings import PackageSettings, load, settings
+
+_DEMO_PORT = 8103
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,32}$")]
 Sold = Literal[
@@ -103,15 +106,14 @@ class BaiduSettings(_Entry):
 
 
 _OF_CARRIERS = {"carrier", "api_url", "client_id", "client_key", "carriers"}
-_DEMO_CARRIERS = "http://127.0.0.1:8103"
-_DEMO_VENDORS = AnyHttpUrl("http://127.0.0.1:8106")
+_DEMO_VENDORS_PORT = 8106
 
 
 def _demo_carriers() -> tuple[CarrierSettings, ...]:
     return (
         CarrierSettings(
             name="simulator",
-            api_url=AnyHttpUrl(_DEMO_CARRIERS),
+            api_url=lab_url(_DEMO_PORT),
             sells=(
                 "camara.subscription-status",
                 "camara.device-reachability",
@@ -124,7 +126,7 @@ def _demo_carriers() -> tuple[CarrierSettings, ...]:
         ),
         CarrierSettings(
             name="southern",
-            api_url=AnyHttpUrl(f"{_DEMO_CARRIERS}/southern"),
+            api_url=AnyHttpUrl(f"{lab_url(_DEMO_PORT)}southern"),
             prefixes=("+86166", "+86175", "+86176"),
             sells=("camara.device-reachability", "camara.number-recycling"),
             pushes=False,
@@ -139,14 +141,14 @@ def _demo_vendors(home: Path) -> dict[str, AliyunSettings | BaiduSettings]:
         accounts = json.loads((home / "lab" / "keys" / "vendors" / "accounts.json").read_text("utf-8"))
         return {
             "aliyun": AliyunSettings(
-                api_url=_DEMO_VENDORS,
+                api_url=lab_url(_DEMO_VENDORS_PORT),
                 access_key_id=accounts["aliyun_key_id"],
                 access_key_secret=accounts["aliyun_key_secret"],
                 auth_code=accounts["aliyun_auth_code"],
                 recycling_price_minor=15,
             ),
             "baidu": BaiduSettings(
-                api_url=_DEMO_VENDORS,
+                api_url=lab_url(_DEMO_VENDORS_PORT),
                 access_key_id=accounts["baidu_key_id"],
                 secret_access_key=accounts["baidu_key_secret"],
                 app_key=SecretStr("demo"),
@@ -169,7 +171,7 @@ class LineSettings(PackageSettings):
         "simulator", description="Name of the carrier of lines of which nothing else is known"
     )
     api_url: AnyHttpUrl = Field(
-        AnyHttpUrl("http://127.0.0.1:8103"), description="Base address of its CAMARA APIs"
+        default_factory=lambda: lab_url(_DEMO_PORT), description="Base address of its CAMARA APIs"
     )
     client_id: str = Field("throughline", max_length=100)
     client_key: Path | None = Field(

@@ -141,6 +141,10 @@ def doubt_is_due(plan: Plan, step: MsgStep) -> None:
         _decide(plan, step, attempt)
 
 
+def _others_wait(plan: Plan) -> bool:
+    return any(StepState(other.state) is StepState.PLANNED for other in plan.steps)
+
+
 def question(session: Session, attempt_id: UUID, *, now: datetime) -> tuple[str, Question] | None:
     """Route and question about an attempt whose end is not known; None when it is known by now."""
     plan, attempt = _locked(session, attempt_id, now)
@@ -155,9 +159,19 @@ def question(session: Session, attempt_id: UUID, *, now: datetime) -> tuple[str,
 
 
 def answer(session: Session, attempt_id: UUID, finding: Finding | None, *, now: datetime) -> None:
-    """Take in what the provider knows. Without an answer the question is asked again until the deadline."""
+    """Take in what the provider knows. Without an answer the question is asked again until the deadline.
+
+    A provider that answers no question for some minutes is out of service: another way must not wait for it.
+    """
     plan, attempt = _locked(session, attempt_id, now)
-    if finding is None or attempt.state != AttemptState.UNKNOWN:
+    if attempt.state != AttemptState.UNKNOWN:
+        return
+    if finding is None:
+        step = plan.step(attempt.step_n)
+        waited = plan.now - (attempt.submitted_at or plan.now)
+        if attempt.superseded_at is None and _others_wait(plan) and waited >= schedule.PATIENCE:
+            flow.put(plan, step, StepState.UNKNOWN, act_at=None)
+            start_next(plan)
         return
     attempt.code = finding.code or attempt.code
     attempt.provider_ref = finding.provider_ref or attempt.provider_ref

@@ -13,6 +13,9 @@ MAX_COPIES = 2  # that may all have arrived, because nobody told us how the send
 BASE = timedelta(seconds=2)
 LONGEST = timedelta(minutes=5)
 ASK_AGAIN = timedelta(seconds=60)
+PATIENCE = timedelta(
+    minutes=3
+)  # with a provider that does not answer our questions, where another way is planned
 LOOK_AT_HELD = timedelta(hours=1)
 JOB_IS_LATE = timedelta(minutes=2)
 

@@ -9,9 +9,10 @@ from typing import Annotated, Self
 from pydantic import AnyHttpUrl, BaseModel, Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from throughline.kernel.lab_ports import lab_port, lab_url
 from throughline.kernel.settings import PackageSettings, load, settings
 
-_DEMO_SMS = AnyHttpUrl("http://127.0.0.1:8104")
+_DEMO_SMS_PORT = 8104
 _DEMO_SMTP_HOST = "127.0.0.1"
 _DEMO_SMTP_PORT = 8125
 
@@ -68,10 +69,10 @@ class MessagingSettings(PackageSettings):
         # In demo mode whatever is not set points at the simulators and at the account that they make.
         if settings().demo:
             demo: dict[str, object] = {
-                "sms_url": _DEMO_SMS,
+                "sms_url": lab_url(_DEMO_SMS_PORT),
                 "sms_account_file": settings().home / "lab" / "keys" / "sms" / "account.json",
                 "smtp_host": _DEMO_SMTP_HOST,
-                "smtp_port": _DEMO_SMTP_PORT,
+                "smtp_port": lab_port(_DEMO_SMTP_PORT),
                 "smtp_starttls": False,
             }
             for name in demo.keys() - self.model_fields_set:

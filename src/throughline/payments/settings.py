@@ -8,11 +8,12 @@ from typing import Annotated, Self
 from pydantic import AnyHttpUrl, Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from throughline.kernel.lab_ports import lab_url
 from throughline.kernel.settings import PackageSettings, settings
 
-_DEMO_BANK = AnyHttpUrl("http://127.0.0.1:8101")
+_DEMO_BANK_PORT = 8101
 _DEMO_LAG_S = 30
-_DEMO_WECHAT = AnyHttpUrl("http://127.0.0.1:8102")
+_DEMO_WECHAT_PORT = 8102
 
 
 class PaymentSettings(PackageSettings):
@@ -57,10 +58,10 @@ class PaymentSettings(PackageSettings):
         if settings().demo:
             keys = settings().home / "lab" / "keys"
             for name, value in {
-                "bank_url": _DEMO_BANK,
+                "bank_url": lab_url(_DEMO_BANK_PORT),
                 "bank_private_key": keys / "bank" / "client-key.pem",
                 "bank_trusted_keys": keys / "bank" / "trusted",
-                "wechat_url": _DEMO_WECHAT,
+                "wechat_url": lab_url(_DEMO_WECHAT_PORT),
                 "wechat_merchant_key": keys / "wechat" / "merchant-key.pem",
                 "wechat_merchant_certificate": keys / "wechat" / "merchant-certificate.pem",
                 "wechat_platform_keys": keys / "wechat" / "platform",

@@ -137,7 +137,7 @@ class ControlDesk:
         }
 
     async def list_numbers(self, request: Request) -> Response:
-        """Numbers that were ever set, and subscriptions; `?after=` the last phone of a page."""
+        """Numbers that were ever set, subscriptions, prefixes whose cells are down; `?after=` the last phone of a page."""
         after = request.query_params.get("after", "")
         rows = self._company.ledger.rows(
             "SELECT phone, facts, changed_at FROM line WHERE phone > ? ORDER BY phone LIMIT ?",
@@ -155,7 +155,10 @@ class ControlDesk:
         subscriptions = self._company.ledger.rows(
             "SELECT id, phone, type, status, sent FROM subscription ORDER BY id LIMIT ?", (_SHOWN,)
         )
-        return JSONResponse({"numbers": numbers, "subscriptions": subscriptions})
+        outages = [
+            row["prefix"] for row in self._company.ledger.rows("SELECT prefix FROM outage ORDER BY prefix")
+        ]
+        return JSONResponse({"numbers": numbers, "subscriptions": subscriptions, "outages": outages})
 
     async def set_consent(self, request: Request) -> Response:
         """What a person decided: {"purpose": "dpv:…", "state": "DENIED", "scopes": ["*"], "expires_at": …}."""

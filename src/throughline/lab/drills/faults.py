@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 
+from throughline.kernel.lab_ports import lab_port
 from throughline.kernel.supervisor import role_states, running_pid
 from throughline.lab.story.client import StoryError
 from throughline.lab.story.outside import CARRIER, SMS, WECHAT
@@ -76,7 +77,7 @@ def _undo(restore: Callable[[Path, Mapping[str, str]], None], home: Path, wish: 
 
 def _control(method: str, port: int, path: str, body: Any = None) -> None:
     answer = httpx.request(
-        method, f"http://127.0.0.1:{port}/control{path}", json=body, timeout=30, trust_env=False
+        method, f"http://127.0.0.1:{lab_port(port)}/control{path}", json=body, timeout=30, trust_env=False
     )
     answer.raise_for_status()
 

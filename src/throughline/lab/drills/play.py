@@ -95,10 +95,6 @@ class _Act:
         cause, kind = MEANT[self._drill.name]
         self._incident = within(self._waits["detection"], lambda: self._watch.incident(cause, kind))
         self._measure("detection_s", self._incident is not None, "an incident is open")
-        if self._incident is not None:
-            known = str(self._incident["id"])
-            public = within(self._waits["public"], lambda: self._watch.public(known))
-            self._measure("public_notice_s", public is not None, "the status page speaks of it")
 
     def _while_down(self, home: Path) -> None:
         """The copy outside is what the public has now; it must say so by itself."""
@@ -126,10 +122,29 @@ class _Act:
         self._days_pass()
 
     def _tell(self) -> None:
-        some = within(
-            self._waits["notice"], lambda: any(self._watch.reached(one) for one in self._cast.borrowers)
-        )
-        self._measure("first_notice_s", some is not None, "a message has reached a borrower by another route")
+        """The public page and the borrowers' own messages, looked for side by side."""
+        looks: dict[str, tuple[Callable[[], bool], str]] = {
+            "first_notice_s": (
+                lambda: any(self._watch.reached(one) for one in self._cast.borrowers),
+                "a message has reached a borrower by another route",
+            )
+        }
+        # A carrier's incident of this size points at single people and is not published.
+        if self._incident is not None and MEANT[self._drill.name][0] == "own":
+            known = str(self._incident["id"])
+            if "public_notice_s" not in self._drill.measures:
+                looks["public_notice_s"] = (
+                    lambda: self._watch.public(known), "the status page speaks of it"
+                )  # fmt: skip
+
+        def rest() -> bool:
+            for name in [name for name, (look, _) in looks.items() if look()]:
+                self._measure(name, True, looks.pop(name)[1])
+            return not looks
+
+        within(self._waits["notice"], rest)
+        for name, (_, what) in looks.items():
+            self._measure(name, False, what)
         within(self._waits["public"], lambda: all(self._watch.reached(one) for one in self._cast.borrowers))
 
     def _pay(self) -> None:

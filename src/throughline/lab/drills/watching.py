@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import httpx
 
+from throughline.kernel.lab_ports import lab_port
 from throughline.lab.drills.cast import Cast
 from throughline.lab.story.client import StoryError
 from throughline.lab.story.outside import CARRIER, SMS
@@ -62,8 +63,14 @@ class Watch:
         return any(one["id"] == incident_id for one in told["incidents"])
 
     def reached(self, stage: Stage) -> bool:
-        """Whether something of ours came to the borrower's mailbox since."""
-        return self._mail_count(stage) > self._mails[stage.borrower_id]
+        """Whether something of ours has arrived since, in the mailbox or, where that still works, on the phone."""
+        if self._mail_count(stage) > self._mails[stage.borrower_id]:
+            return True
+        phone = stage.person.phone.lstrip("+")
+        return any(
+            str(row["phone"]).lstrip("+") == phone and row["state"] == "delivered"
+            for row in self._all_texts()[self._texts :]
+        )
 
     def to_strangers(self) -> int:
         """SMS since then to numbers that are nobody's any more, or somebody else's."""
@@ -77,11 +84,11 @@ class Watch:
         return sum(str(row["phone"]).lstrip("+").startswith(prefix) for row in rows)
 
     def _line_state(self, phone: str) -> str:
-        answer = self._http.get(f"http://127.0.0.1:{CARRIER}/control/numbers/{phone}")
+        answer = self._http.get(f"http://127.0.0.1:{lab_port(CARRIER)}/control/numbers/{phone}")
         return str(answer.json()["state"]) if answer.is_success else ""
 
     def _all_texts(self) -> list[dict[str, Any]]:
-        answer = self._http.get(f"http://127.0.0.1:{SMS}/control/messages")
+        answer = self._http.get(f"http://127.0.0.1:{lab_port(SMS)}/control/messages")
         return list(answer.json()["messages"])
 
     def _mail_count(self, stage: Stage) -> int:

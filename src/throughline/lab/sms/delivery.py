@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from throughline.kernel.lab_ports import lab_url
 from throughline.kernel.logging import get_logger
 from throughline.lab.sms.books import DELIVERED, Books, local
 from throughline.lab.sms.texts import as_shown, digits, parts
@@ -15,7 +16,7 @@ from throughline.lab.sms.texts import as_shown, digits, parts
 log = get_logger(__name__)
 
 FAULTS = ("duplicate_receipt", "no_receipt", "late_receipt", "garbled_receipt")
-CARRIER_URL = "http://127.0.0.1:8103"
+CARRIER_PORT = 8103
 # Codes of the carriers' gateways for a line that takes no SMS, as the setting `err_codes` may change them.
 ERR_CODES = {
     "suspended": "MI:0013",
@@ -33,28 +34,42 @@ class Delivery:
     def __init__(self, books: Books, hook_url: str, token: str) -> None:
         self._books = books
         self._url = f"{hook_url.rstrip('/')}/{token}"
-        self._carrier = os.environ.get("THROUGHLINE_LAB_CARRIER_URL", CARRIER_URL).rstrip("/")
+        self._carrier = os.environ.get("THROUGHLINE_LAB_CARRIER_URL", str(lab_url(CARRIER_PORT))).rstrip("/")
         self._http = httpx.Client(timeout=5, trust_env=False)
 
     def tick(self) -> None:
         """Deliver what is due, then push the receipts that are due."""
         undecided = self._books.undecided()
         if undecided:
-            states = self._line_states()
+            states, dark = self._line_states()
             codes = {**ERR_CODES, **self._books.ledger.setting("err_codes", {})}
             for message in undecided:
-                self._books.decide(message, codes.get(states.get(message["phone"], ""), DELIVERED))
+                phone = message["phone"]
+                # Where the cells are down a phone is as good as off.
+                state = states.get(phone, "active")
+                state = "off" if state == "active" and phone.startswith(dark) else state
+                self._books.decide(message, codes.get(state, DELIVERED))
         self._push_due()
 
-    def _line_states(self) -> dict[str, str]:
-        return {phone: state for desk in _DESKS for phone, state in self._states_at(desk).items()}
+    def _line_states(self) -> tuple[dict[str, str], tuple[str, ...]]:
+        """States of lines by their digits, and the prefixes whose cells are down."""
+        states: dict[str, str] = {}
+        dark: list[str] = []
+        for desk in _DESKS:
+            said = self._said_by(desk)
+            states |= {
+                digits(str(row["phone"])): str(row["state"])
+                for row in said.get("numbers", [])
+                if row.get("served", True)
+            }
+            dark += [digits(str(prefix)) for prefix in said.get("outages", [])]
+        return states, tuple(dark)
 
-    def _states_at(self, desk: str) -> dict[str, str]:
+    def _said_by(self, desk: str) -> dict[str, Any]:
         # A carrier that can't be asked has no line out of service.
         try:
-            rows = self._http.get(f"{self._carrier}{desk}/control/numbers", timeout=2).json()["numbers"]
-            return {digits(str(row["phone"])): str(row["state"]) for row in rows if row.get("served", True)}
-        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+            return dict(self._http.get(f"{self._carrier}{desk}/control/numbers", timeout=2).json())
+        except (httpx.HTTPError, ValueError, TypeError) as error:
             log.info("the carrier was not reached", error=type(error).__name__)
             return {}
 

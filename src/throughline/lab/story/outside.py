@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 
+from throughline.kernel.lab_ports import lab_port
 from throughline.lab.story.client import PATIENCE_S, PAUSE_S, StoryError
 
 BANK, WECHAT, CARRIER, SMS, MAIL = range(8101, 8106)
@@ -57,15 +58,15 @@ class Outside:
         deadline = time.monotonic() + PATIENCE_S
         while True:
             try:
-                answer = self._http.request(method, f"http://127.0.0.1:{port}{path}", json=body)
+                answer = self._http.request(method, f"http://127.0.0.1:{lab_port(port)}{path}", json=body)
             except httpx.TransportError as error:
                 # A simulator that is being restarted; every one of these calls may be repeated.
                 if time.monotonic() >= deadline:
-                    raise StoryError(f"the simulator on port {port} does not answer") from error
+                    raise StoryError(f"the simulator on port {lab_port(port)} does not answer") from error
                 time.sleep(PAUSE_S)
                 continue
             if answer.is_error:
                 raise StoryError(
-                    f"simulator on port {port}, {path}: {answer.status_code} {answer.text[:200]}"
+                    f"simulator on port {lab_port(port)}, {path}: {answer.status_code} {answer.text[:200]}"
                 )
             return answer

@@ -18,12 +18,13 @@ from typing import Any
 import httpx
 
 from throughline.kernel.clock import now
+from throughline.kernel.lab_ports import lab_url
 from throughline.kernel.logging import get_logger
 from throughline.lab.simulator import Ledger
 
 log = get_logger(__name__)
 
-CARRIER_URL = "http://127.0.0.1:8103"
+CARRIER_PORT = 8103
 # The vendors' names of our carriers, and the paths of their control desks.
 CODES = {"simulator": ("CMCC", ""), "southern": ("CUCC", "/southern")}
 RECYCLED_LAG_DAYS = {"CMCC": 7, "CUCC": 5}
@@ -55,7 +56,7 @@ class View:
 
     def __init__(self, home: Path) -> None:
         self.ledger = Ledger(home / "lab" / "vendors.sqlite", _SCHEMA)
-        self._carriers = os.environ.get("THROUGHLINE_LAB_CARRIER_URL", CARRIER_URL).rstrip("/")
+        self._carriers = os.environ.get("THROUGHLINE_LAB_CARRIER_URL", str(lab_url(CARRIER_PORT))).rstrip("/")
         self._http = httpx.Client(timeout=2, trust_env=False)
 
     def number(self, mobile: str) -> Number | None:

@@ -8,9 +8,10 @@ from typing import Annotated, Self
 from pydantic import AnyHttpUrl, Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from throughline.kernel.lab_ports import lab_url
 from throughline.kernel.settings import PackageSettings, load, settings
 
-_DEMO = AnyHttpUrl("http://127.0.0.1:8108")
+_DEMO_PORT = 8108
 _DEMO_LAG_S = 30
 
 
@@ -42,7 +43,7 @@ class BureauSettings(PackageSettings):
         if settings().demo:
             keys = settings().home / "lab" / "keys" / "bureau"
             demo: dict[str, object] = {
-                "url": _DEMO,
+                "url": lab_url(_DEMO_PORT),
                 "private_key": keys / "client-key.pem",
                 "trusted_keys": keys / "trusted",
                 "not_found_lag_s": _DEMO_LAG_S,

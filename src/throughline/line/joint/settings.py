@@ -8,9 +8,10 @@ from typing import Annotated, Self
 from pydantic import AnyHttpUrl, Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from throughline.kernel.lab_ports import lab_url
 from throughline.kernel.settings import PackageSettings, load, settings
 
-_DEMO = AnyHttpUrl("http://127.0.0.1:8107")
+_DEMO_PORT = 8107
 
 
 class JointSettings(PackageSettings):
@@ -39,9 +40,9 @@ class JointSettings(PackageSettings):
         if settings().demo:
             demo: dict[str, object] = {
                 "sponsored_data": True,
-                "sponsored_url": _DEMO,
+                "sponsored_url": lab_url(_DEMO_PORT),
                 "sponsor_id": "throughline@lender.example.com",
-                "contract_url": _DEMO,
+                "contract_url": lab_url(_DEMO_PORT),
                 "client_key": settings().home / "lab" / "keys" / "joint-client.pem",
             }
             for name in demo.keys() - self.model_fields_set:

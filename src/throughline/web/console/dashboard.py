@@ -16,6 +16,7 @@ from throughline.kernel import clock
 from throughline.kernel.errors import Invalid, NotFound
 from throughline.kernel.http import Caller, Reading
 from throughline.kernel.i18n import N_
+from throughline.kernel.lab_ports import lab_port
 from throughline.kernel.settings import settings
 from throughline.lending import service as lending
 from throughline.notary import standing as notary_standing
@@ -35,18 +36,24 @@ class Simulator:
     """An outside company of the demo, with the page where its side of the story stands."""
 
     name: str
-    url: str
+    port: int  # its usual one
+    path: str
+
+    @property
+    def url(self) -> str:
+        """Its page on this machine."""
+        return f"http://localhost:{lab_port(self.port)}{self.path}"
 
 
 SIMULATORS = (
-    Simulator(N_("Bank: payments"), "http://localhost:8101/control/payments"),
-    Simulator(N_("WeChat Pay: trades"), "http://localhost:8102/control/trades"),
-    Simulator(N_("Carrier: numbers"), "http://localhost:8103/control/numbers"),
-    Simulator(N_("SMS centre: text messages"), "http://localhost:8104/"),
-    Simulator(N_("Mailbox of the borrowers"), "http://localhost:8105/"),
-    Simulator(N_("Vendors of number status: questions"), "http://localhost:8106/control/queries"),
-    Simulator(N_("Carrier: joint plans"), "http://localhost:8107/control/orders"),
-    Simulator(N_("Credit bureau: records"), "http://localhost:8108/control/records"),
+    Simulator(N_("Bank: payments"), 8101, "/control/payments"),
+    Simulator(N_("WeChat Pay: trades"), 8102, "/control/trades"),
+    Simulator(N_("Carrier: numbers"), 8103, "/control/numbers"),
+    Simulator(N_("SMS centre: text messages"), 8104, "/"),
+    Simulator(N_("Mailbox of the borrowers"), 8105, "/"),
+    Simulator(N_("Vendors of number status: questions"), 8106, "/control/queries"),
+    Simulator(N_("Carrier: joint plans"), 8107, "/control/orders"),
+    Simulator(N_("Credit bureau: records"), 8108, "/control/records"),
 )
 
 
