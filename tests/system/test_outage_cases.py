@@ -40,7 +40,6 @@ from throughline.parties.records import NewPerson
 pytestmark = [pytest.mark.system]
 ZONE = ZoneInfo("Asia/Shanghai")
 DAY = timedelta(days=1)
-GRACE_DAYS = 3  # of the product's penalty
 CROWDS = [100, pytest.param(1_000, marks=pytest.mark.soak)]
 PATIENT_S = 600  # a limit for slow machines, no figure
 
@@ -261,57 +260,6 @@ def test_our_only_sms_route_is_dead(stage: Stage) -> None:
     ended = until_case(stage, "ended", "own")
     assert date.fromisoformat(ended["last_day"]) >= due + DAY
     assert stage.first.get(f"/me/loans/{stage.loan_id}")["penalty_minor"] == 0
-
-
-def test_an_outage_that_is_learned_of_after_the_fee_was_reported_is_repaired(stage: Stage) -> None:
-    """Ten days after the fee and the bad record: both are taken back, and the bureau says so."""
-    today = clock.local_date(clock.now(), "Asia/Shanghai")
-    end_of_month = (today.replace(day=28) + 4 * DAY).replace(day=1) - DAY
-    due = lend(stage, due_in=3)  # registered some days before the outage
-    first_of_next = (max(end_of_month, due + 14 * DAY).replace(day=28) + 4 * DAY).replace(day=1)
-    go_to(stage, due + (GRACE_DAYS + 3) * DAY)
-    # A registered letter told of the record ahead, so the guard lets it go at the month's end. In all this time the
-    # borrower does not use the app: who is reached by another route is not protected for so long.
-    letter = {
-        "carrier": "EMS",
-        "tracking_number": "1234567890123",
-        "posted_on": (due + 2 * DAY).isoformat(),
-        "handed_over_on": (due + 4 * DAY).isoformat(),
-    }
-    post(stage, f"/loans/{stage.loan_id}/registered-letters", letter)
-    go_to(stage, first_of_next)
-
-    def reports(**wanted: Any) -> list[dict[str, Any]]:
-        rows = stage.staff.items("/credit-reports", loan_id=stage.loan_id)
-        return [one for one in rows if all(one[name] == value for name, value in wanted.items())]
-
-    (bad, *_) = stage.until("the bureau took the record", lambda: reports(state="accepted", negative=True))
-    go_to(stage, first_of_next + 10 * DAY)
-    before = stage.first.get(f"/me/loans/{stage.loan_id}")
-    assert before["penalty_minor"] > 0
-
-    def learn(session: Session) -> UUID:
-        return continuity.record_outage(
-            session, UUID(stage.borrower_id), "suspended", from_at=noon(due - DAY), to_at=noon(first_of_next),
-            evidence="carrier's letter 4711", by=new_id(), now=clock.now(),
-        )  # fmt: skip
-
-    database().run(learn)
-    case = until_case(stage, "ended", "line")
-    assert case["difference"]["penalty_minor"] > 0
-    after = stage.first.get(f"/me/loans/{stage.loan_id}")
-    assert after["penalty_minor"] < before["penalty_minor"]
-    (corrected, *_) = stage.until(
-        "the bureau took the correction", lambda: reports(state="accepted", corrects=bad["id"])
-    )
-    assert not corrected["negative"]
-    told = stage.until(
-        "the borrower is told",
-        lambda: [
-            one for one in stage.first.get("/me/messages")["items"] if "更正" in one["subject"]["zh-CN"]
-        ],
-    )
-    assert told
 
 
 def crowd(region: str, due_in: int, size: int) -> list[UUID]:
