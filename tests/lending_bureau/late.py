@@ -84,13 +84,14 @@ def read_notice(session: Session, who: Late, on: date) -> None:
 
 
 def arrive(session: Session, who: Late, on: date, channel: str = "sms") -> None:
-    """The provider says that the notice arrived on a day: what its receipt leaves behind."""
+    """The provider says that the notice arrived on a day: what its receipt leaves behind, if it had not arrived yet."""
     ids = select(MsgIntent.id).where(
         MsgIntent.borrower_id == who.id, MsgIntent.template == "negative_report_ahead"
     )
     session.execute(
         update(MsgStep)
         .where(MsgStep.borrower_id == who.id, MsgStep.intent_id.in_(ids), MsgStep.channel == channel)
+        .where(MsgStep.state != "delivered")
         .values(state="delivered", act_at=None, changed_at=noon(on))
         .execution_options(synchronize_session=False)
     )
