@@ -23,6 +23,7 @@ from throughline.line.api import router
 from throughline.line.models import (
     Line,
     LineBelief,
+    LineBin,
     LineClaim,
     LineIncident,
     LineQuery,
@@ -192,6 +193,24 @@ def test_an_outage_of_a_carrier_is_one_incident_and_no_alarms(session: Session) 
         ("line.regional_incident_closed.v1", 1),
         ("line.regional_incident_opened.v1", 1),
     ]
+
+
+def test_after_a_standstill_quarters_of_an_hour_are_counted_a_day_at_a_time(session: Session) -> None:
+    watched = lines(session, 30)
+    chance = random.Random(5)
+    expected: dict[datetime, set[UUID]] = {}
+    for hour in range(2, 50):
+        at = hours(hour) + timedelta(minutes=chance.choice((0, 15, 30, 45)))
+        failing = chance.sample(watched, 5)
+        service.take_in(session, [(one, receipt(at, "EXPIRED")) for one in failing * 2], now=at)
+        expected[at] = set(failing)
+    now = hours(51) + timedelta(minutes=1)
+    assert [incidents.count_bins(session, now=now) for _ in range(4)] == [True, True, True, False]
+    rows = session.scalars(select(LineBin).where(LineBin.carrier == "simulator")).all()
+    assert {row.begins_at: row.failing for row in rows} == {at: len(ids) for at, ids in expected.items()}
+    marks = session.scalars(select(LineBin.begins_at).where(LineBin.carrier == "")).all()
+    assert len(marks) == len(set(marks))
+    assert max(marks) == hours(51) - timedelta(minutes=15)
 
 
 def test_a_region_is_an_incident_of_its_own_and_small_ones_are_their_carriers(session: Session) -> None:

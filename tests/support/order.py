@@ -10,9 +10,10 @@ from xdist.workermanage import WorkerController
 # The files of these folders run one after another on one worker, so that they can share a platform; not those
 # that have one of their own.
 TOGETHER = ("tests/system",)
-APART = ("tests/system/test_story_killed.py",)
+APART = ("tests/system/test_story_killed.py", "tests/system/test_outage_cases.py")
 # What takes longest, longest first (`pytest --durations=0` tells): a long file that begins last holds up the end.
 LONGEST = (
+    "tests/system/test_outage_cases.py",
     "tests/system/test_story_killed.py",
     "tests/system",
     "tests/line/test_carrier_faults.py",

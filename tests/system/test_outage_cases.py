@@ -23,7 +23,7 @@ from system.installation import Installation
 from throughline.continuity import incidents
 from throughline.continuity import service as continuity
 from throughline.continuity.models import Episode
-from throughline.kernel import clock
+from throughline.kernel import clock, rooms
 from throughline.kernel.db import database
 from throughline.kernel.ids import new_id
 from throughline.kernel.lab_ports import lab_port
@@ -47,6 +47,7 @@ PATIENT_S = 600  # a limit for slow machines, no figure
 @pytest.fixture
 def stage(platform: Installation) -> Iterator[Stage]:
     """A registered borrower with factors that need no line, whose line is watched."""
+    rooms.load_all()  # this process writes too: events are only delivered to whom their publisher knows
     found = set_up(platform.url, "zh-CN", platform.home, invent())
     list(suspended_line.register(found))
     yield found
@@ -260,6 +261,56 @@ def test_our_only_sms_route_is_dead(stage: Stage) -> None:
     ended = until_case(stage, "ended", "own")
     assert date.fromisoformat(ended["last_day"]) >= due + DAY
     assert stage.first.get(f"/me/loans/{stage.loan_id}")["penalty_minor"] == 0
+
+
+def days_later(stage: Stage, day: date) -> None:
+    """Go to a day that may be weeks ahead: some days at a time, for each of them is closed."""
+    today = clock.local_date(clock.now(), "Asia/Shanghai")
+    while today < day:
+        today = min(today + 5 * DAY, day)
+        go_to(stage, today)
+
+
+def test_an_outage_learned_of_after_the_fee_and_the_report_is_repaired_at_the_bureau(stage: Stage) -> None:
+    today = clock.local_date(clock.now(), "Asia/Shanghai")
+    due_in = next(ahead for ahead in range(2, 40) if (today + ahead * DAY).day == 5)
+    due = lend(stage, due_in=due_in)
+    month = f"{due:%Y-%m}"
+    reported_on = (due + 31 * DAY).replace(day=1)
+
+    def standing() -> dict[str, Any]:
+        rows = stage.staff.items("/credit-reports", loan_id=stage.loan_id)
+        found: dict[str, Any] = next(
+            (row for row in rows if str(row["month"]).startswith(month) and row["newest"]), {}
+        )
+        return found
+
+    days_later(stage, reported_on)
+    bad = stage.until(
+        "the bureau has a negative report",
+        lambda: one if (one := standing()).get("state") == "accepted" and one["negative"] else None,
+    )
+    assert loan_of(stage)["penalty_minor"] > 0
+    days_later(stage, reported_on + 9 * DAY)
+    decide(
+        lambda session: continuity.record_outage(
+            session, UUID(stage.borrower_id), "suspended", from_at=noon(due - DAY), to_at=None,
+            evidence="letter of the carrier 4711", by=new_id(), now=clock.now(),
+        )
+    )  # fmt: skip
+    case = until_case(stage, "granted", "line")
+    assert case["due_date"] == due.isoformat()
+    assert case["difference"]["penalty_minor"] > 0  # taken off the loan
+    corrected = stage.until(
+        "the bureau has confirmed the correction",
+        lambda: (
+            one if (one := standing()).get("state") == "accepted" and one["corrects"] == bad["id"] else None
+        ),
+    )
+    assert not corrected["negative"]
+    assert loan_of(stage)["penalty_minor"] == 0
+    subjects = [one["subject"]["zh-CN"] for one in stage.first.get("/me/messages")["items"]]
+    assert any("更正" in subject for subject in subjects), subjects
 
 
 def crowd(region: str, due_in: int, size: int) -> list[UUID]:

@@ -43,7 +43,10 @@ Group = tuple[str, str]
 
 
 def count_bins(session: Session, *, now: datetime) -> bool:
-    """Count the oldest bin that is over and not counted; False if there is none."""
+    """Count the oldest bins that are over and not counted, at most a day of them; False if there is none.
+
+    After a standstill of days there are hundreds: counted one by one they would hold up what is due now.
+    """
     last = session.execute(
         select(LineBin.begins_at).where(LineBin.carrier == _MARK).order_by(LineBin.begins_at.desc()).limit(1)
     ).scalar_one_or_none()
@@ -52,22 +55,29 @@ def count_bins(session: Session, *, now: datetime) -> bool:
         begin = _begin(max(first or now, now - MAX_BINS * _BIN))
     else:
         begin = max(last + _BIN, _begin(now - MAX_BINS * _BIN))
-    if begin + _BIN > now - LATEST:
+    end = min(_begin(now - LATEST), begin + DAY_BINS * _BIN)
+    if end <= begin:
         return False
-    mine = session.execute(
-        insert(LineBin)
-        .values(carrier=_MARK, region="", begins_at=begin, failing=0, beats=0)
-        .on_conflict_do_nothing()
-        .returning(LineBin.begins_at)
-    ).first()
-    if mine is not None:
-        for (carrier, region), (failing, beats) in _counts(session, begin, begin + _BIN).items():
-            session.add(
-                LineBin(carrier=carrier, region=region, begins_at=begin, failing=failing, beats=beats)
+    over = [begin + number * _BIN for number in range(int((end - begin) / _BIN))]
+    mine = set(
+        session.scalars(
+            insert(LineBin)
+            .values(
+                [{"carrier": _MARK, "region": "", "begins_at": at, "failing": 0, "beats": 0} for at in over]
             )
+            .on_conflict_do_nothing()
+            .returning(LineBin.begins_at)
+        )
+    )
+    if mine:
         regroup(session)
+        session.add_all(
+            LineBin(carrier=carrier, region=region, begins_at=at, failing=failing, beats=beats)
+            for at, carrier, region, failing, beats in _counts(session, begin, end, _BIN)
+            if at in mine
+        )
         session.execute(
-            text("DELETE FROM line_bin WHERE begins_at < :oldest"), {"oldest": begin - MAX_BINS * _BIN}
+            text("DELETE FROM line_bin WHERE begins_at < :oldest"), {"oldest": end - (MAX_BINS + 1) * _BIN}
         )
     return True
 
@@ -99,7 +109,10 @@ def detect(session: Session, *, now: datetime, limits: Limits | None = None) -> 
         )
     }
     ended = _ended(session)
-    partial = _counts(session, table.end, now)
+    partial = {
+        (carrier, region): failing
+        for _, carrier, region, failing, _ in _counts(session, table.end, now, max(_BIN, now - table.end))
+    }
     sizes = _sizes(session)
     for group in sorted({*table.failing, *partial, *running}):
         lines = sizes.get(group, 0)
@@ -114,7 +127,7 @@ def detect(session: Session, *, now: datetime, limits: Limits | None = None) -> 
                 if cleared < table.bins:
                     _close(session, row, table.begins(cleared + 1), now=now)
             continue
-        found = _raised(table, group, partial.get(group, (0, 0))[0], lines, ended.get(group), limits)
+        found = _raised(table, group, partial.get(group, 0), lines, ended.get(group), limits)
         if found is not None:
             _open(session, group, table.begins(max(found - 1, 0)), now=now)
 
@@ -178,8 +191,11 @@ def _raised(
     return series.raised(first)
 
 
-def _counts(session: Session, begin: datetime, end: datetime) -> dict[Group, tuple[int, int]]:
-    """Distinct lines that freshly failed, and heartbeats, of each group between two instants of receipt."""
+def _counts(
+    session: Session, begin: datetime, end: datetime, width: timedelta
+) -> list[tuple[datetime, str, str, int, int]]:
+    """By bin of that width, carrier and region: distinct lines that freshly failed, and heartbeats, between two
+    instants of receipt; the first of them is the begin of a bin."""
     rows = session.execute(
         _COUNT,
         {
@@ -187,20 +203,21 @@ def _counts(session: Session, begin: datetime, end: datetime) -> dict[Group, tup
             "end": end,
             "failing": [one.value for one in FAILING],
             "beat": Meaning.DATA_OK.value,
+            "width": width,
             "fresh": timedelta(seconds=FRESH_S),
         },
     )
-    return {(carrier, region): (failing, beats) for carrier, region, failing, beats in rows}
+    return [(at, carrier, region, failing, beats) for at, carrier, region, failing, beats in rows]
 
 
 _COUNT = text(
     """
-    SELECT l.carrier, l.region_group,
+    SELECT date_bin(:width, s.received_at, :begin), l.carrier, l.region_group,
       count(DISTINCT s.line_id) FILTER (WHERE s.meaning = ANY (:failing)), count(*) FILTER (WHERE s.meaning = :beat)
     FROM line_signal s JOIN line_line l ON l.borrower_id = s.borrower_id AND l.id = s.line_id
     WHERE s.received_at >= :begin AND s.received_at < :end AND s.received_at - s.observed_at <= :fresh
       AND (s.meaning = ANY (:failing) OR s.meaning = :beat)
-    GROUP BY 1, 2
+    GROUP BY 1, 2, 3
     """
 )
 
