@@ -20,6 +20,7 @@ from throughline.lab.carrier import (
     subscriptions,
     swaps,
 )
+from throughline.lab.carrier.authorize import Authorization
 from throughline.lab.carrier.calls import Operation
 from throughline.lab.carrier.company import Company
 from throughline.lab.carrier.control import ControlDesk
@@ -61,7 +62,8 @@ def build(home: Path, push_url: str = "http://localhost:8000/hooks/line/camara")
 
 
 def _routes(company: Company, companies: dict[str, Company], client_key: ECKey) -> list[Route]:
-    base, server = company.carrier.base, AuthorizationServer(company, client_key)
+    base, browsers = company.carrier.base, Authorization(company)
+    server = AuthorizationServer(company, client_key, browsers)
 
     async def capture(request: Request) -> Response:
         return await consents.capture_page(company, request)
@@ -74,7 +76,8 @@ def _routes(company: Company, companies: dict[str, Company], client_key: ECKey) 
         Route(f"{base}/.well-known/openid-configuration", server.metadata, methods=["GET"]),
         Route(f"{base}/oauth2/token", server.token, methods=["POST"]),
         Route(f"{base}/oauth2/bc-authorize", server.backchannel, methods=["POST"]),
-        Route(f"{base}/oauth2/authorize", server.authorize, methods=["GET"]),
+        Route(f"{base}/oauth2/authorize", browsers.authorize, methods=["GET"]),
+        Route(f"{base}/oauth2/jwks", browsers.keys, methods=["GET"]),
         Route(f"{base}/consents/{{capture_id}}", capture, methods=["GET", "POST"]),
         *(Route(base + path, Door(company, methods)) for path, methods in doors.items()),
         *ControlDesk(company, companies).routes(),

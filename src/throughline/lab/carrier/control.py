@@ -10,13 +10,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from throughline.lab.carrier import consents, faults, oauth, outbox
+from throughline.lab.carrier import authorize, consents, faults, oauth, outbox
 from throughline.lab.carrier.books import Wrong
 from throughline.lab.carrier.company import Company
 from throughline.lab.carrier.times import instant, text
 from throughline.lab.simulator import control_routes
 
-FAULTS = frozenset({*faults.BEFORE, *faults.AFTER, *oauth.FAULTS, *outbox.FAULTS})
+FAULTS = frozenset(
+    {*faults.BEFORE, *faults.AFTER, *oauth.FAULTS, *authorize.FAULTS, *authorize.TOKEN_FAULTS, *outbox.FAULTS}
+)
 SETTINGS = frozenset(
     {
         "push",
@@ -36,6 +38,7 @@ SETTINGS = frozenset(
         "ciba_life_s",
         "passwords_an_hour",
         "password_life_s",
+        "device_line",
         "sponsor_suspended",
     }
 )

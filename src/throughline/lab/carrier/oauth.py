@@ -1,46 +1,38 @@
 """The carrier's authorization server: tokens of one client by private_key_jwt.
 
 2-legged: client credentials. 3-legged: JWT bearer and refresh token (offline), CIBA in poll mode (the person answers
-on the line, if the line works), authorization code with PKCE (the mobile network knows the device; here the header `lab-device`
-or the query member `lab_device` says which number's data connection the request came over).
+on the line, if the line works), authorization code with PKCE (the mobile network knows the device: `authorize.py`).
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
+import asyncio
 import json
 import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlencode, urlsplit
 
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, Response
 
 from throughline.lab.carrier import consents
+from throughline.lab.carrier.authorize import Authorization
+from throughline.lab.carrier.authorize import issuer as issuer_of
 from throughline.lab.carrier.company import Company
+from throughline.lab.carrier.grants import Refused, scopes_of, split
 from throughline.lab.carrier.keys import CLIENT_ID
-from throughline.lab.carrier.outbox import LOOPBACK
 from throughline.lab.carrier.tokens import LIFE_S
 
-FAULTS = ("token_503", "token_refused", "token_malformed")
+FAULTS = ("token_503", "token_refused", "token_malformed", "slow_token")
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 CIBA = "urn:openid:params:grant-type:ciba"
 _ASSERTION_LIFE_S = 300
 _CIBA_LIFE_S, _CIBA_INTERVAL_S = 120, 1
-_CODE_LIFE_S = 60
-
-
-class _Refused(Exception):
-    def __init__(self, error: str, status: int = 400) -> None:
-        super().__init__(error)
-        self.error, self.status = error, status
 
 
 @dataclass(slots=True)
@@ -55,28 +47,18 @@ class _Asked:
     polled_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Code:
-    phone: str
-    scopes: frozenset[str]
-    purpose: str
-    challenge: str
-    redirect_uri: str
-    expires_s: float
-
-
 @dataclass
 class AuthorizationServer:
     """The OAuth endpoints of one carrier."""
 
     company: Company
     client_key: ECKey
+    browsers: Authorization
     _asked: dict[str, _Asked] = field(default_factory=dict)
-    _codes: dict[str, _Code] = field(default_factory=dict)
 
     async def metadata(self, request: Request) -> Response:
         """OpenID discovery."""
-        issuer = self._issuer(request)
+        issuer = issuer_of(self.company, request)
         return JSONResponse(
             {
                 "issuer": issuer,
@@ -94,12 +76,19 @@ class AuthorizationServer:
                 "token_endpoint_auth_methods_supported": ["private_key_jwt"],
                 "token_endpoint_auth_signing_alg_values_supported": ["ES256"],
                 "code_challenge_methods_supported": ["S256"],
+                "response_types_supported": ["code"],
+                "subject_types_supported": ["pairwise"],
+                "jwks_uri": f"{issuer}/oauth2/jwks",
+                "id_token_signing_alg_values_supported": ["ES256"],
+                "authorization_response_iss_parameter_supported": True,
             }
         )
 
     async def token(self, request: Request) -> Response:
         """The token endpoint."""
-        name, _ = self.company.ledger.take_fault(*FAULTS) or ("", {})
+        name, wish = self.company.ledger.take_fault(*FAULTS) or ("", {})
+        if name == "slow_token":
+            await asyncio.sleep(float(wish.get("after_s", 10)))
         if name == "token_503":
             return Response(status_code=503)
         if name == "token_malformed":
@@ -108,9 +97,9 @@ class AuthorizationServer:
         try:
             self._client(request, form, "token")
             if name == "token_refused":
-                raise _Refused("invalid_grant")
+                raise Refused("invalid_grant")
             return JSONResponse(self._granted(request, form), headers={"Cache-Control": "no-store"})
-        except _Refused as refused:
+        except Refused as refused:
             return JSONResponse({"error": refused.error}, status_code=refused.status)
 
     async def backchannel(self, request: Request) -> Response:
@@ -118,13 +107,13 @@ class AuthorizationServer:
         form = {key: str(value) for key, value in (await request.form()).items()}
         try:
             self._client(request, form, "bc-authorize")
-            scopes, purpose = _scopes(form)
+            scopes, purpose = scopes_of(form)
             phone = _phone(form.get("login_hint"))
             if self.company.books.facts(phone).flags is None or (
                 self.company.market.carrier_of(phone) != self.company.name
             ):
-                raise _Refused("unknown_user_id")
-        except _Refused as refused:
+                raise Refused("unknown_user_id")
+        except Refused as refused:
             return JSONResponse({"error": refused.error}, status_code=refused.status)
         setting, now_s, made = self.company.ledger.setting, time.time(), secrets.token_urlsafe(24)
         life_s = float(setting("ciba_life_s", _CIBA_LIFE_S))
@@ -134,45 +123,11 @@ class AuthorizationServer:
         )
         return JSONResponse({"auth_req_id": made, "expires_in": int(life_s), "interval": _CIBA_INTERVAL_S})
 
-    async def authorize(self, request: Request) -> Response:
-        """Authorization code with PKCE for a device that the mobile network knows."""
-        query = dict(request.query_params)
-        redirect = query.get("redirect_uri", "")
-        if urlsplit(redirect).hostname not in LOOPBACK or query.get("client_id") != CLIENT_ID:
-            return JSONResponse({"error": "invalid_request"}, status_code=400)
-        back = {"state": query["state"]} if "state" in query else {}
-        try:
-            if query.get("response_type") != "code" or query.get("code_challenge_method") != "S256":
-                raise _Refused("invalid_request")
-            scopes, purpose = _scopes(query)
-            phone = request.headers.get("lab-device") or query.get("lab_device")
-            # Without a data connection of this carrier's the network knows nobody.
-            if (
-                phone is None
-                or self.company.market.carrier_of(phone) != self.company.name
-                or "DATA" not in self.company.books.connectivity(phone)
-            ):
-                raise _Refused("login_required")
-            made = secrets.token_urlsafe(24)
-            now_s = time.time()
-            self._codes = {key: one for key, one in self._codes.items() if one.expires_s > now_s}
-            self._codes[made] = _Code(
-                phone, scopes, purpose, query.get("code_challenge", ""), redirect, now_s + _CODE_LIFE_S
-            )
-            back["code"] = made
-        except _Refused as refused:
-            back["error"] = refused.error
-        joint = "&" if urlsplit(redirect).query else "?"
-        return RedirectResponse(f"{redirect}{joint}{urlencode(back)}", status_code=302)
-
     # --- parts
-
-    def _issuer(self, request: Request) -> str:
-        return f"{request.url.scheme}://{request.url.netloc}{self.company.carrier.base}"
 
     def _client(self, request: Request, form: Mapping[str, str], endpoint: str) -> None:
         """private_key_jwt: signature, audience, lifetime and single use."""
-        issuer = self._issuer(request)
+        issuer = issuer_of(self.company, request)
         audiences = {issuer, f"{issuer}/oauth2/token", f"{issuer}/oauth2/{endpoint}"}
         claims = self._claims(form.get("client_assertion", ""), "invalid_client", 401)
         if (
@@ -180,24 +135,24 @@ class AuthorizationServer:
             or claims.get("sub") != CLIENT_ID
             or not _meant_for(claims, audiences)
         ):
-            raise _Refused("invalid_client", 401)
+            raise Refused("invalid_client", 401)
         if not self.company.tokens.use_once(str(claims.get("jti")), float(claims["exp"])):
-            raise _Refused("invalid_client", 401)
+            raise Refused("invalid_client", 401)
 
     def _claims(self, assertion: str, error: str, status: int = 400) -> dict[str, Any]:
         try:
             claims: dict[str, Any] = jwt.decode(assertion, self.client_key, algorithms=["ES256"]).claims
         except (JoseError, ValueError):
-            raise _Refused(error, status) from None
+            raise Refused(error, status) from None
         now_s, ends = time.time(), claims.get("exp")
         if not isinstance(ends, int) or not now_s < ends <= now_s + _ASSERTION_LIFE_S or "jti" not in claims:
-            raise _Refused(error, status)
+            raise Refused(error, status)
         return claims
 
     def _granted(self, request: Request, form: Mapping[str, str]) -> dict[str, Any]:
         match form.get("grant_type", "client_credentials"):
             case "client_credentials":
-                scopes, purpose = _scopes(form)
+                scopes, purpose = scopes_of(form)
                 return self._answer(scopes, purpose, None)
             case "urn:ietf:params:oauth:grant-type:jwt-bearer":
                 return self._by_assertion(request, form)
@@ -206,19 +161,19 @@ class AuthorizationServer:
             case "urn:openid:params:grant-type:ciba":
                 return self._by_ciba(form)
             case "authorization_code":
-                return self._by_code(form)
+                return self._by_code(request, form)
             case _:
-                raise _Refused("unsupported_grant_type")
+                raise Refused("unsupported_grant_type")
 
     def _by_assertion(self, request: Request, form: Mapping[str, str]) -> dict[str, Any]:
-        issuer = self._issuer(request)
+        issuer = issuer_of(self.company, request)
         claims = self._claims(form.get("assertion", ""), "invalid_grant")
         if claims.get("iss") != CLIENT_ID or not _meant_for(claims, {issuer, f"{issuer}/oauth2/token"}):
-            raise _Refused("invalid_grant")
+            raise Refused("invalid_grant")
         phone = self._served(_phone(claims.get("sub")))
         if not self.company.tokens.use_once(f"grant {claims['jti']}", float(claims["exp"])):
-            raise _Refused("invalid_grant")
-        scopes, purpose = _scopes(form)
+            raise Refused("invalid_grant")
+        scopes, purpose = scopes_of(form)
         return self._answer(scopes, purpose, phone)
 
     def _by_refresh(self, form: Mapping[str, str]) -> dict[str, Any]:
@@ -226,47 +181,39 @@ class AuthorizationServer:
             "SELECT * FROM refresh WHERE token = ?", (form.get("refresh_token", ""),)
         )
         if not rows:
-            raise _Refused("invalid_grant")
+            raise Refused("invalid_grant")
         phone = self._served(str(rows[0]["phone"]))
-        scopes, purpose = _split(frozenset(json.loads(rows[0]["scopes"])))
+        scopes, purpose = split(frozenset(json.loads(rows[0]["scopes"])))
         if not self._consented(phone, scopes, purpose):
-            raise _Refused("invalid_grant")
+            raise Refused("invalid_grant")
         return self._answer(scopes, purpose, phone)
 
     def _by_ciba(self, form: Mapping[str, str]) -> dict[str, Any]:
         key, now_s = form.get("auth_req_id", ""), time.time()
         asked = self._asked.get(key)
         if asked is None:
-            raise _Refused("invalid_grant")
+            raise Refused("invalid_grant")
         if now_s > asked.expires_s:
             del self._asked[key]
-            raise _Refused("expired_token")
+            raise Refused("expired_token")
         if now_s < asked.polled_s + _CIBA_INTERVAL_S:
-            raise _Refused("slow_down")
+            raise Refused("slow_down")
         asked.polled_s = now_s
         answer = str(self.company.ledger.setting("ciba_answer", "yes"))
         # The question reaches the person on the line: when it takes nothing, nobody answers.
         if answer == "none" or now_s < asked.answer_s or not self.company.books.takes_sms(asked.phone):
-            raise _Refused("authorization_pending")
+            raise Refused("authorization_pending")
         del self._asked[key]
         state = "GRANTED" if answer == "yes" else "DENIED"
         consents.decide(self.company.books, asked.phone, asked.scopes, asked.purpose, state)
         if answer != "yes":
-            raise _Refused("access_denied")
+            raise Refused("access_denied")
         return self._answer(asked.scopes, asked.purpose, asked.phone)
 
-    def _by_code(self, form: Mapping[str, str]) -> dict[str, Any]:
-        known = self._codes.pop(form.get("code", ""), None)
-        digest = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
-        challenge = base64.urlsafe_b64encode(digest).decode().rstrip("=")
-        if (
-            known is None
-            or known.expires_s <= time.time()
-            or known.challenge != challenge
-            or form.get("redirect_uri") != known.redirect_uri
-        ):
-            raise _Refused("invalid_grant")
-        return self._answer(known.scopes, known.purpose, known.phone, network=True)
+    def _by_code(self, request: Request, form: Mapping[str, str]) -> dict[str, Any]:
+        code = self.browsers.redeem(form)
+        given = self._answer(code.scopes, code.purpose, code.phone, network=True)
+        return given | self.browsers.id_token(request, code)
 
     def _answer(
         self, scopes: frozenset[str], purpose: str, phone: str | None, *, network: bool = False
@@ -289,7 +236,7 @@ class AuthorizationServer:
     def _served(self, phone: str) -> str:
         company = self.company
         if company.market.carrier_of(phone) != company.name or company.books.facts(phone).flags is None:
-            raise _Refused("invalid_grant")
+            raise Refused("invalid_grant")
         return phone
 
     def _consented(self, phone: str, scopes: frozenset[str], purpose: str) -> bool:
@@ -305,17 +252,5 @@ def _meant_for(claims: Mapping[str, Any], audiences: set[str]) -> bool:
 def _phone(given: Any) -> str:
     text = str(given or "")
     if not text.startswith("tel:+") or not text[5:].isdigit() or not 5 <= len(text[5:]) <= 15:
-        raise _Refused("invalid_grant" if given is not None else "invalid_request")
+        raise Refused("invalid_grant" if given is not None else "invalid_request")
     return text.removeprefix("tel:")
-
-
-def _scopes(form: Mapping[str, str]) -> tuple[frozenset[str], str]:
-    return _split(frozenset(form.get("scope", "").split()))
-
-
-def _split(given: frozenset[str]) -> tuple[frozenset[str], str]:
-    """The scopes and the one purpose among them: two purposes are two tokens."""
-    purposes = [one for one in given if one.startswith("dpv:")]
-    if len(purposes) != 1:
-        raise _Refused("invalid_scope")
-    return given - {purposes[0], "openid", "offline_access"}, purposes[0]
