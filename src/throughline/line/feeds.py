@@ -19,7 +19,7 @@ from throughline.kernel.db import database
 from throughline.kernel.ids import new_id
 from throughline.kernel.logging import get_logger
 from throughline.line import proofs, service
-from throughline.line.feed import authorizations, health, raw, swaps
+from throughline.line.feed import authorizations, health, number_checks, raw, swaps
 from throughline.line.feed.directory import directory, purpose_of
 from throughline.line.feed.health import stale_carriers
 from throughline.line.models import Line, LineQuery
@@ -205,4 +205,4 @@ def settle_lost(session: Session, *, now: datetime) -> int:
         .values(outcome=Outcome.UNKNOWN, code="lost")
         .returning(LineQuery.id)
     )
-    return len(gone.all())
+    return len(gone.all()) + number_checks.settle_lost(session, before=now - LOST_AFTER, now=now)

@@ -15,6 +15,7 @@ from throughline.line.feed.models import (
     CreditAnswer,
     Feed,
     LineSwap,
+    NumberCheck,
     RawAnswer,
 )
 from throughline.line.joint.models import JointGrant, JointMonth
@@ -37,6 +38,7 @@ __all__ = [
     "LineSignal",
     "LineSwap",
     "LineTransition",
+    "NumberCheck",
     "RawAnswer",
     "SeenCallback",
 ]

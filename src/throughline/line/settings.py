@@ -24,6 +24,7 @@ Sold = Literal[
     "camara.sim-swap",
     "camara.device-swap",
     "camara.consent-info",
+    "camara.number-verification",
 ]
 Notices = Literal["reachability", "sim-swap", "data-volume"]
 
@@ -44,9 +45,14 @@ class CarrierSettings(_Entry):
         (), max_length=1_000, description="Numbers that begin so are its own, as long as nobody knows better"
     )
     issuer: AnyHttpUrl | None = Field(
-        None, description="Audience of the client's assertion; default: token_url"
+        None,
+        description="Audience of the client's assertion; default: token_url. Issuer of ID tokens; default: api_url",
     )
     token_url: AnyHttpUrl | None = Field(None, description="Default: api_url + /oauth2/token")
+    authorize_url: AnyHttpUrl | None = Field(
+        None,
+        description="Where a browser goes to be known by its mobile network; default: api_url + /oauth2/authorize",
+    )
     client_id: str = Field("throughline", max_length=100)
     client_key: Path | None = None
     sells: tuple[Sold, ...] = ("camara.subscription-status", "camara.device-reachability")
@@ -67,6 +73,16 @@ class CarrierSettings(_Entry):
     def token_endpoint(self) -> str:
         """Where tokens are asked for."""
         return str(self.token_url) if self.token_url else f"{self.base}/oauth2/token"
+
+    @property
+    def authorize_endpoint(self) -> str:
+        """Where a person's browser is sent."""
+        return str(self.authorize_url) if self.authorize_url else f"{self.base}/oauth2/authorize"
+
+    @property
+    def issued_by(self) -> str:
+        """The issuer that its ID tokens name."""
+        return str(self.issuer).rstrip("/") if self.issuer else self.base
 
     @property
     def audience(self) -> str:
@@ -120,6 +136,7 @@ def _demo_carriers() -> tuple[CarrierSettings, ...]:
                 "camara.number-recycling",
                 "camara.kyc-tenure",
                 "camara.device-data-volume",
+                "camara.number-verification",
             ),
             notices=("reachability", "data-volume"),
             price_minor=5,

@@ -46,7 +46,7 @@ class ContactPointFrozen:
 
 @dataclass(frozen=True, slots=True)
 class ContactPointVerified:
-    """The person has shown that an address is theirs; `method` is how: sms_code."""
+    """The person has shown that an address is theirs; `method` is how: sms_code, mobile_network."""
 
     TYPE: ClassVar[str] = "parties.contact_point_verified.v1"
     borrower_id: UUID

@@ -20,6 +20,7 @@ from throughline.line.models import (
     LineSignal,
     LineSwap,
     LineTransition,
+    NumberCheck,
     RawAnswer,
 )
 from throughline.parties import service as parties
@@ -53,6 +54,7 @@ def export(session: Session, borrower_id: UUID, line_id: UUID | None = None) -> 
         document[name] = list(_rows(session, table, borrower_id, chosen))
     if line_id is None:
         document["credit_answers"] = list(_rows(session, CreditAnswer, borrower_id, None))
+        document["number_checks"] = list(_rows(session, NumberCheck, borrower_id, None))
     return document
 
 

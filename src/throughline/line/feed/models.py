@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy import Index, LargeBinary, UniqueConstraint
+from sqlalchemy import Index, LargeBinary, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from throughline.kernel.db import Base, Instant, Json
@@ -75,6 +75,32 @@ class Feed(Base):
     failures: Mapped[int]
     state: Mapped[str]  # fresh | stale
     state_since: Mapped[Instant]
+
+
+class NumberCheck(Base):
+    """A question whether the browser that came over a carrier's network has a number, written before the call.
+
+    Its id is that of the browser's visit, so that a visit asks once. `result` empty: asked, and nobody knows what came
+    of it. A number that was added and never proved has no line: so the address stands here.
+    """
+
+    __tablename__ = "line_number_check"
+    __table_args__ = (
+        Index("ix_line_number_check_open", "asked_at", postgresql_where=text("result IS NULL")),
+    )
+
+    borrower_id: Mapped[UUID] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    contact_point_id: Mapped[UUID]
+    provider: Mapped[str]
+    purpose: Mapped[str]
+    consent_id: Mapped[UUID]
+    correlator: Mapped[str]
+    asked_at: Mapped[Instant]
+    answered_at: Mapped[Instant | None]
+    result: Mapped[str | None]
+    code: Mapped[str | None]
+    cost_minor: Mapped[int]
 
 
 class CreditAnswer(Base):

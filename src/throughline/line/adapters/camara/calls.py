@@ -95,7 +95,7 @@ class Caller:
         self.config = config
         self._timeout_s = timeout_s
         self._repeats = repeats
-        self._tokens = Tokens(config)
+        self.tokens = Tokens(config)
         self._pace = Pace(config.per_s)
 
     def call(
@@ -138,7 +138,7 @@ class Caller:
         ends_at = min(course.ends_at, time.monotonic() + self._timeout_s)
         try:
             if course.token is None:
-                grant = self._tokens.take(
+                grant = self.tokens.take(
                     subject.purpose,
                     operation.scopes,
                     course.refreshed or subject.refresh_token,
@@ -186,7 +186,7 @@ class Caller:
         )
         if judged.fresh_token and course.fresh_token and given is None:
             course.fresh_token, course.token = False, None
-            self._tokens.forget(subject.purpose, operation.scopes)
+            self.tokens.forget(subject.purpose, operation.scopes)
             return reply, True, 0
         return reply, judged.again, wait_s
 

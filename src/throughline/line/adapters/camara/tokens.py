@@ -1,8 +1,8 @@
 """Access tokens of one carrier: OpenID Connect with private_key_jwt (RFC 7523), one token for one purpose.
 
 2-legged tokens are kept by purpose and scopes. 3-legged ones come from the borrower's refresh token, which was
-collected at onboarding, and are not kept: a suspended line can't be asked for its consent (CIBA reaches the user
-over that very line). A refresh that fails is "unknown", never a state of the line, and never a reason to ask
+collected at onboarding, or from the code that the person's browser brought, and are not kept: a suspended line can't
+be asked for its consent (CIBA reaches the user over that very line). A refresh that fails is "unknown", never a state of the line, and never a reason to ask
 2-legged instead.
 """
 
@@ -21,6 +21,7 @@ from throughline.kernel.clock import real_now
 from throughline.kernel.ids import new_id
 from throughline.kernel.logging import get_logger
 from throughline.line.adapters import reading
+from throughline.line.adapters.camara import sign_on
 from throughline.line.adapters.http import Answer, NoAnswer, exchange
 from throughline.line.adapters.reading import Malformed
 from throughline.line.settings import CarrierSettings
@@ -42,6 +43,10 @@ MAX_KEPT = 500
 
 class NoToken(Exception):
     """The carrier gave no token. The text is fit for a log."""
+
+
+class CodeRefused(NoToken):
+    """The carrier knows no such code: it is used, too old, or of another visit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +94,40 @@ class Tokens:
         with self._lock:
             self._kept.pop((purpose, tuple(sorted(scopes))), None)
 
+    def redeem(self, code: str, verifier: str, nonce: str, redirect_uri: str, *, ends_at: float) -> Grant:
+        """The token for a code that a browser brought. Never asked twice: a code is good once.
+
+        Raises NoToken; CodeRefused where the code is none.
+        """
+        form = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "code_verifier": verifier,
+            "redirect_uri": redirect_uri,
+        }
+        try:
+            answer = self._post(form, ends_at)
+            if answer.status == 400 and _error(answer) == "invalid_grant":
+                raise CodeRefused("invalid_grant")
+            if answer.status != 200:
+                raise NoToken(f"status {answer.status}")
+            document = reading.mapping(reading.document(answer.body, answer.headers.get("content-type")))
+            id_token = reading.word(document, "id_token", sign_on.MAX_TOKEN)
+            sign_on.check_id_token(id_token, self._config, nonce, now=real_now())
+            return _granted(answer)[0]
+        except (NoAnswer, Malformed) as error:
+            raise NoToken(str(error)) from error
+
     def _ask(self, form: dict[str, str], ends_at: float) -> tuple[Grant, int]:
+        try:
+            answer = self._post(form, ends_at)
+            if answer.status != 200:
+                raise NoToken(f"status {answer.status}")
+            return _granted(answer)
+        except (NoAnswer, Malformed) as error:
+            raise NoToken(str(error)) from error
+
+    def _post(self, form: dict[str, str], ends_at: float) -> Answer:
         body = urlencode(
             form
             | {
@@ -99,13 +137,7 @@ class Tokens:
             }
         ).encode("ascii")
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
-        try:
-            answer = exchange("POST", self._config.token_endpoint, headers, body, ends_at=ends_at)
-            if answer.status != 200:
-                raise NoToken(f"status {answer.status}")
-            return _granted(answer)
-        except (NoAnswer, Malformed) as error:
-            raise NoToken(str(error)) from error
+        return exchange("POST", self._config.token_endpoint, headers, body, ends_at=ends_at)
 
     def _assertion(self) -> str:
         now_s = int(real_now().timestamp())
@@ -134,3 +166,12 @@ def _granted(answer: Answer) -> tuple[Grant, int]:
     lifetime_s = 60 if "expires_in" not in document else reading.whole(document, "expires_in", 1, 10**9)
     fresh = reading.word(document, "refresh_token", 8_000) if document.get("refresh_token") else None
     return Grant(token, fresh), min(lifetime_s, LONGEST_S)
+
+
+def _error(answer: Answer) -> str | None:
+    """The code of an OAuth error (RFC 6749, 5.2); None where the body is none."""
+    try:
+        document = reading.mapping(reading.document(answer.body, answer.headers.get("content-type")))
+        return reading.word(document, "error", 60)
+    except Malformed:
+        return None
