@@ -88,7 +88,7 @@ class Challenge(Base):
     __table_args__ = (Index("ix_identity_challenge_expires_at", "expires_at"),)
 
     id: Mapped[Id]
-    purpose: Mapped[str]  # enrol | sign_in | step_up
+    purpose: Mapped[str]  # enrol | sign_in | step_up | number_code | carrier_visit
     challenge: Mapped[bytes] = mapped_column(LargeBinary)
     borrower_id: Mapped[UUID | None]
     session_id: Mapped[UUID | None]

@@ -12,6 +12,15 @@ from throughline.identity.api_keys import (
 )
 from throughline.identity.attempts import FactorStopped, TooManyAttempts
 from throughline.identity.callers import caller_from_request, require_level
+from throughline.identity.carrier_visits import (
+    TooManyVisits,
+    Visit,
+    VisitGone,
+    begin_carrier_visit,
+    challenge_of,
+    end_carrier_visit,
+    number_proved,
+)
 from throughline.identity.challenges import ChallengeGone
 from throughline.identity.code_factors import (
     CodeAppPresent,
@@ -132,12 +141,16 @@ __all__ = [
     "TooManyCodeTries",
     "TooManyNumberCodes",
     "TooManyPasskeys",
+    "TooManyVisits",
     "UnknownSession",
+    "Visit",
+    "VisitGone",
     "WrongCode",
     "WrongNumberCode",
     "action_hash",
     "add_authenticator_action",
     "api_key_caller",
+    "begin_carrier_visit",
     "begin_enrolment",
     "begin_number_code",
     "begin_passkey",
@@ -145,6 +158,7 @@ __all__ = [
     "begin_step_up",
     "begin_totp",
     "caller_from_request",
+    "challenge_of",
     "clear_session_cookie",
     "code_waits_until",
     "confirm_totp",
@@ -155,6 +169,7 @@ __all__ = [
     "device_cookie",
     "device_label",
     "disable_staff",
+    "end_carrier_visit",
     "end_other_sessions",
     "end_session",
     "factors",
@@ -164,6 +179,7 @@ __all__ = [
     "finish_step_up",
     "first_presence",
     "living",
+    "number_proved",
     "prove_number_action",
     "register",
     "require_level",
