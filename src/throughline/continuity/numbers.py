@@ -1,7 +1,8 @@
 """A borrower's own phone numbers: how each stands, proving one by a code, adding one, giving one up.
 
 `identity` makes and checks the code, `messaging` carries it, `parties` keeps the proof; here they meet. The borrower
-is signed in by factors that need no line, and a code changes nothing about how far the session is trusted.
+is signed in by factors that need no line, and a code changes nothing about how far the session is trusted. Proving
+one over the carrier's network has a file of its own (`network.py`); what a proof does is the same.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from throughline.kernel.errors import Forbidden
 from throughline.kernel.i18n import N_, Text, bilingual
 from throughline.line import privacy
 from throughline.line import service as line
-from throughline.line.feed import swaps
+from throughline.line.feed import number_checks, swaps
 from throughline.messaging import service as messaging
 from throughline.messaging import standing
 from throughline.messaging.classes import MessageClass
@@ -50,7 +51,10 @@ class NumberState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """One number, masked. `why`: the state in plain words. `code_until`: a code waits for being typed until then."""
+    """One number, masked. `why`: the state in plain words. `code_until`: a code waits for being typed until then.
+
+    `by_network`: it can be proved over the network of its carrier.
+    """
 
     contact_point_id: UUID
     masked: str
@@ -59,6 +63,7 @@ class Number:
     proved_at: datetime | None
     frozen_at: datetime | None
     code_until: datetime | None
+    by_network: bool
 
 
 class SimIsNew(Forbidden):
@@ -91,7 +96,7 @@ _STATES = {
     NumberState.UNPROVED: N_(
         "You have not shown yet that this number is yours. We send notices without content there."
     ),
-    NumberState.CLAIMED: N_("Nothing goes to this number until a code has come back from it."),
+    NumberState.CLAIMED: N_("Nothing goes to this number until you have shown that it is yours."),
     NumberState.GIVEN_UP: N_(
         "You told us that this number is no longer yours. Nothing goes there, and nobody is asked about it."
     ),
@@ -127,7 +132,7 @@ def numbers(session: Session, login: LoginSession, *, real_now: datetime) -> lis
 
 def number(session: Session, login: LoginSession, contact_point_id: UUID, *, real_now: datetime) -> Number:
     """One of them. Raises `UnknownContactPoint`, also for somebody else's."""
-    return _number(session, login, _point(session, login, contact_point_id), real_now=real_now)
+    return _number(session, login, own(session, login, contact_point_id), real_now=real_now)
 
 
 def add(session: Session, login: LoginSession, phone: str, *, now: datetime) -> UUID:
@@ -136,7 +141,7 @@ def add(session: Session, login: LoginSession, phone: str, *, now: datetime) -> 
     Raises `LevelTooLow`, `InvalidPersonalData`, `TooManyContactPoints`, `SimIsNew`.
     """
     _known_well(login)
-    _may_add(session, login, now=now)
+    may_add(session, login, now=now)
     return parties.add_contact_point(
         session, login.subject_id, ContactKind.PHONE, phone, owner="claimed", now=now
     )
@@ -155,10 +160,10 @@ def send_code(
 
     Raises `UnknownContactPoint`, `LevelTooLow`, `StepUpNeeded`, `TooManyNumberCodes`, `CodeNotSent`, `SimIsNew`.
     """
-    point = _point(session, login, contact_point_id)
+    point = own(session, login, contact_point_id)
     claimed = point.owner == "claimed"
     if claimed:
-        _may_add(session, login, now=now)
+        may_add(session, login, now=now)
     made = identity.begin_number_code(
         session,
         login,
@@ -191,18 +196,41 @@ def confirm(
 ) -> None:
     """The code came back: the number is theirs from now on. Raises `UnknownContactPoint`, `LevelTooLow`,
     `WrongNumberCode`, `TooManyCodeTries`."""
-    point = _point(session, login, contact_point_id)
+    point = own(session, login, contact_point_id)
     identity.finish_number_code(session, login, contact_point_id, code, now=real_now)
-    parties.verify_contact_point(session, contact_point_id, now=now, method=METHOD)
-    _commit(session, login, "number.proved", contact_point_id, now=now)
+    proved(session, login, point, METHOD, now=now)
+
+
+def proved(session: Session, login: LoginSession, point: ContactPoint, method: str, *, now: datetime) -> None:
+    """What follows from a proof, however it was made: the number is believed, the proof recorded and told."""
+    parties.verify_contact_point(session, point.id, now=now, method=method)
+    _commit(session, login, "number.proved", point.id, method=method, now=now)
     template = "number_added" if point.owner == "claimed" else "number_proved"
     _tell(session, login, template, point, now=now)
+
+
+def own(session: Session, login: LoginSession, contact_point_id: UUID) -> ContactPoint:
+    """One of the borrower's own numbers. Raises `UnknownContactPoint`, also for somebody else's."""
+    point = parties.contact_point(session, contact_point_id)
+    if point.borrower_id != login.subject_id or not _own(point):
+        raise parties.UnknownContactPoint
+    return point
+
+
+def may_add(session: Session, login: LoginSession, *, now: datetime) -> None:
+    """By the assurance table: what it asks for beyond an approval nobody can bring here. Raises `SimIsNew`."""
+    for one in line.lines_of(session, login.subject_id):
+        changes = swaps.known(session, login.subject_id, one.line_id)
+        changed = any(swap.kind == "sim" and now - swap.changed_at < SIM_IS_NEW_FOR for swap in changes)
+        level = policy.required_level("add_phone", one.state, number_changed=changed)
+        if level is None or level > Level.A2_PLUS:
+            raise SimIsNew
 
 
 def give_up(session: Session, login: LoginSession, contact_point_id: UUID, *, now: datetime) -> None:
     """This number is no longer theirs: nothing goes there. Safe to repeat. Raises `LevelTooLow`."""
     _known_well(login)
-    point = _point(session, login, contact_point_id)
+    point = own(session, login, contact_point_id)
     if state_of(point)[0] in {NumberState.GIVEN_UP, NumberState.BARRED}:
         return
     parties.give_up_contact_point(session, contact_point_id, now=now)
@@ -213,14 +241,10 @@ def give_up(session: Session, login: LoginSession, contact_point_id: UUID, *, no
 def _number(session: Session, login: LoginSession, point: ContactPoint, *, real_now: datetime) -> Number:
     state, why = state_of(point)
     waits = identity.code_waits_until(session, login, point.id, now=real_now)
-    return Number(point.id, point.masked, state, why, point.verified_at, point.frozen_at, waits)
-
-
-def _point(session: Session, login: LoginSession, contact_point_id: UUID) -> ContactPoint:
-    point = parties.contact_point(session, contact_point_id)
-    if point.borrower_id != login.subject_id or not _own(point):
-        raise parties.UnknownContactPoint
-    return point
+    network = (
+        state is not NumberState.BARRED and number_checks.carrier_that_checks(session, point.id) is not None
+    )
+    return Number(point.id, point.masked, state, why, point.verified_at, point.frozen_at, waits, network)
 
 
 def _own(point: ContactPoint) -> bool:
@@ -232,24 +256,20 @@ def _known_well(login: LoginSession) -> None:
         raise identity.LevelTooLow
 
 
-def _may_add(session: Session, login: LoginSession, *, now: datetime) -> None:
-    """By the assurance table: what it asks for beyond an approval nobody can bring here."""
-    for one in line.lines_of(session, login.subject_id):
-        changes = swaps.known(session, login.subject_id, one.line_id)
-        changed = any(swap.kind == "sim" and now - swap.changed_at < SIM_IS_NEW_FOR for swap in changes)
-        level = policy.required_level("add_phone", one.state, number_changed=changed)
-        if level is None or level > Level.A2_PLUS:
-            raise SimIsNew
-
-
 def _commit(
-    session: Session, login: LoginSession, kind: str, contact_point_id: UUID, *, now: datetime
+    session: Session,
+    login: LoginSession,
+    kind: str,
+    contact_point_id: UUID,
+    *,
+    method: str = METHOD,
+    now: datetime,
 ) -> None:
     notary.commit(
         session,
         login.subject_id,
         kind,
-        {"contact_point": str(contact_point_id), "method": METHOD, "session_level": login.level.label},
+        {"contact_point": str(contact_point_id), "method": method, "session_level": login.level.label},
         now=now,
     )
 
