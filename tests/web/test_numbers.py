@@ -62,7 +62,7 @@ def test_stopped_explained_proved_and_seen_by_staff(database: Database, browsers
     assert "您已证明该号码属于您。" in page
     drain(database, rounds=3, timers=False, hurry=False)
     assert "我们已停止向" not in browser.open("/home")
-    assert "手机号码已通过验证码核验" in browser.open("/receipts")
+    assert "手机号码已核验" in browser.open("/receipts")
     with database.transaction() as session:
         known = parties.contact_point(session, point.id)
         (watched,) = line.lines_of(session, borrower_id)
@@ -82,7 +82,7 @@ def test_a_new_number_is_approved_with_a_passkey(database: Database, browsers: B
     refused = browser.submit("/account/numbers", phone="12")
     assert 'role="alert"' in refused
     page = browser.submit("/account/numbers", phone="13922223333")
-    assert "Nothing goes to this number until a code has come back from it." in page
+    assert "Nothing goes to this number until you have shown that it is yours." in page
     base = browser.path
     plain = browser.submit(base + "/code")  # without the passkey's approval
     assert "Confirm this with your passkey first" in plain

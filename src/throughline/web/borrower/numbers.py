@@ -28,7 +28,7 @@ PAGE = "/account/numbers"
 STATES = {
     "proved": N_("proved"),
     "unproved": N_("not proved yet"),
-    "claimed": N_("waits for its code"),
+    "claimed": N_("waits for its proof"),
     "frozen": N_("stopped until you prove it"),
     "given_up": N_("given up"),
     "barred": N_("not used any more"),
@@ -64,7 +64,7 @@ def number_page(
 ) -> HTMLResponse:
     """One number: why it is stopped, a code to it, the code typed back, giving it up."""
     del borrower_id
-    return _one(request, session, caller, contact_point_id)
+    return show_number(request, session, caller, contact_point_id)
 
 
 @router.post(PAGE + "/{contact_point_id}/code")
@@ -79,7 +79,7 @@ def send_code(
             session,
             login,
             contact_point_id,
-            proof_id=_id(form.get("proof_id", "")),
+            proof_id=proof_of(form),
             now=clock.now(),
             real_now=clock.real_now(),
         )
@@ -136,7 +136,7 @@ def _acted(
         caller,
         form,
         run,
-        lambda session, problem: _one(request, session, caller, contact_point_id, problem),
+        lambda session, problem: show_number(request, session, caller, contact_point_id, problem),
     )
 
 
@@ -171,13 +171,14 @@ def _list(request: Request, session: Session, caller: Caller, problem: Problem |
     )
 
 
-def _one(
+def show_number(
     request: Request,
     session: Session,
     caller: Caller,
     contact_point_id: UUID,
     problem: Problem | None = None,
 ) -> HTMLResponse:
+    """The page of one number; with a problem, what stands in the way of what was asked for."""
     now = clock.real_now()
     one = numbers.number(session, login_of(session, caller, now=now), contact_point_id, real_now=now)
     return show(
@@ -193,8 +194,9 @@ def _one(
     )
 
 
-def _id(text: str) -> UUID | None:
+def proof_of(form: dict[str, str]) -> UUID | None:
+    """The approval that passkey.js put into a form; None without one."""
     try:
-        return UUID(text)
+        return UUID(form.get("proof_id", ""))
     except ValueError:
         return None

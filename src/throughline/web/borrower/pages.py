@@ -15,6 +15,7 @@ from throughline.web.borrower import (
     home,
     inbox,
     loans,
+    number_network,
     numbers,
     outages,
     pay_for,
@@ -41,5 +42,6 @@ for part in (
     receipts,
     account,
     numbers,
+    number_network,
 ):
     router.include_router(part.router)

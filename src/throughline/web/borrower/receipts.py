@@ -31,7 +31,7 @@ KINDS = {
     "protection_granted": N_("Protection granted"),
     "protection_refused": N_("Protection refused"),
     "protection_ended": N_("Protection ended"),
-    "number.proved": N_("Phone number proved by a code"),
+    "number.proved": N_("Phone number proved"),
     "number.given_up": N_("Phone number given up"),
 }
 
