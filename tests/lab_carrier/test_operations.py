@@ -352,8 +352,9 @@ def test_consent_is_asked_given_withdrawn_and_refused(client: Client, phone: str
     fraud = client.token(STATUS_SCOPE, phone=phone, purpose=FRAUD)
     assert _code(client.post(STATUS, fraud, {})) == (403, "PERMISSION_DENIED")
     assert client.http.get(pending["captureUrl"]).status_code == 200
-    answered = client.http.post(pending["captureUrl"], data={"answer": "yes"})
-    assert (answered.status_code, answered.headers["location"]) == (303, "http://127.0.0.1/back")
+    answered = client.http.post(pending["captureUrl"], params={"state": "s1"}, data={"answer": "yes"})
+    back = "http://127.0.0.1/back?capture_result=granted&state=s1"
+    assert (answered.status_code, answered.headers["location"]) == (303, back)
     assert client.post(STATUS, fraud, {}).status_code == 200
     offline = client.token_answer(
         grant_type="urn:ietf:params:oauth:grant-type:jwt-bearer",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -19,6 +19,7 @@ from throughline.kernel.ids import new_id
 from throughline.lab.carrier.books import Books
 from throughline.lab.carrier.calls import Call, Operation, Refusal
 from throughline.lab.carrier.company import Company
+from throughline.lab.carrier.outbox import LOOPBACK
 from throughline.lab.carrier.times import text
 
 API = "consent-info"
@@ -117,7 +118,11 @@ async def capture_page(company: Company, request: Request) -> Response:
         state = "GRANTED" if answer == "yes" else "DENIED"
         decide(company.books, row["phone"], row["scopes"].split(" "), row["purpose"], state)
         if row["callback"]:
-            return RedirectResponse(row["callback"], status_code=303)
+            back = {"capture_result": "granted" if answer == "yes" else "denied"}
+            if "state" in request.query_params:
+                back["state"] = request.query_params["state"]
+            joint = "&" if urlsplit(row["callback"]).query else "?"
+            return RedirectResponse(f"{row['callback']}{joint}{urlencode(back)}", status_code=303)
         return HTMLResponse(f"<p>{state}</p>")
     scopes = "".join(f"<li>{html.escape(one)}</li>" for one in row["scopes"].split(" "))
     page = (
@@ -125,4 +130,8 @@ async def capture_page(company: Company, request: Request) -> Response:
         '<form method="post"><button name="answer" value="yes">Yes</button>'
         '<button name="answer" value="no">No</button></form>'
     )
-    return HTMLResponse(page, headers={"Content-Security-Policy": "default-src 'none'; form-action 'self'"})
+    # The answer of the form leads back to the client.
+    to = urlsplit(row["callback"] or "")
+    client = f" {to.scheme}://{to.hostname}:*" if to.hostname in LOOPBACK else ""
+    policy = f"default-src 'none'; form-action 'self'{client}"
+    return HTMLResponse(page, headers={"Content-Security-Policy": policy})
