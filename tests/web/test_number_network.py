@@ -30,7 +30,7 @@ from throughline.line import feeds, privacy
 from throughline.line.feed import export, number_checks
 from throughline.line.feed.directory import directory
 from throughline.line.feed.number_checks import CheckResult, Told
-from throughline.line.models import Line, LineSignal, NumberCheck
+from throughline.line.models import CarrierVisit, Line, LineSignal
 from throughline.parties import service as parties
 from throughline.parties.contact import ContactKind
 from throughline.parties.purposes import Purpose
@@ -109,9 +109,9 @@ class Person:
         self.browser.open(self.base)
         return address_on(self.browser.submit(f"{self.base}/network"))
 
-    def checks(self) -> list[NumberCheck]:
+    def checks(self) -> list[CarrierVisit]:
         with self.database.transaction() as session:
-            wanted = select(NumberCheck).where(NumberCheck.borrower_id == self.id).order_by(NumberCheck.id)
+            wanted = select(CarrierVisit).where(CarrierVisit.borrower_id == self.id).order_by(CarrierVisit.id)
             return list(session.scalars(wanted))
 
 
@@ -257,7 +257,7 @@ def test_a_number_is_proved_by_coming_over_its_line(
         said = session.scalars(select(LineSignal).where(LineSignal.source == "identity.number-proof")).all()
         assert [(one.code, one.meaning, one.grade) for one in said] == [("mobile_network", "proved", "A")]
         told = export.export(session, person.id)
-        assert [one["result"] for one in told["number_checks"]][-1] == "proved"
+        assert [one["result"] for one in told["carrier_visits"]][-1] == "proved"
         reads = parties.access_log(session, person.id, limit=5)
         assert ("line", "identity_verification") in {(one.reader, one.purpose) for one in reads}
     assert "手机号码已核验" in person.browser.open("/receipts")

@@ -199,7 +199,7 @@ def _readable(returned: Returned) -> bool:
 
 def _take(session: Session, login: LoginSession, returned: Returned) -> tuple[Visit, Question | None]:
     """End the visit and write its question; no question where it came back before."""
-    visit = identity.end_carrier_visit(session, login, returned.state, now=clock.real_now())
+    visit = identity.end_carrier_visit(session, login, returned.state, aim=AIM, now=clock.real_now())
     if visit.again:
         return visit, None
     numbers.own(session, login, visit.contact_point_id)

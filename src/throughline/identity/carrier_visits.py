@@ -82,11 +82,12 @@ def begin_carrier_visit(
     *,
     carrier: str,
     aim: str,
-    new_number: bool,
-    proof_id: UUID | None,
+    new_number: bool = False,
+    proof_id: UUID | None = None,
+    life: timedelta = LIFE,
     now: datetime,
 ) -> Visit:
-    """A visit about one of the person's numbers, good for 5 minutes; those before it end. `number_index` names the
+    """A visit about one of the person's numbers, good for `life`; those before it end. `number_index` names the
     number for counting. A number that was never proved asks for an approval with a passkey (`proof_id`) as well.
 
     Raises `LevelTooLow`, `StepUpNeeded`, `ProofRefused`, `TooManyVisits`.
@@ -123,14 +124,14 @@ def begin_carrier_visit(
         session_id=login.id,
         action={"contact_point_id": str(contact_point_id), "carrier": carrier, "aim": aim},
         created_at=now,
-        expires_at=now + LIFE,
+        expires_at=now + life,
     )
     session.add(row)
     session.flush()
     return _visit(row, state, again=False)
 
 
-def end_carrier_visit(session: Session, login: LoginSession, state: str, *, now: datetime) -> Visit:
+def end_carrier_visit(session: Session, login: LoginSession, state: str, *, aim: str, now: datetime) -> Visit:
     """The browser came back: its visit ends, and of two that come at once one finds it ended (`again`).
 
     Raises `LevelTooLow`, `VisitGone`.
@@ -150,6 +151,8 @@ def end_carrier_visit(session: Session, login: LoginSession, state: str, *, now:
         .execution_options(populate_existing=True)
     ).one_or_none()
     if row is None or (row.consumed_at is None and row.expires_at <= now):
+        raise VisitGone
+    if (row.action or {}).get("aim") != aim:
         raise VisitGone
     again = row.consumed_at is not None
     if not again:

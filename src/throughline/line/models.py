@@ -12,16 +12,17 @@ from throughline.kernel.db import Base, Instant, Json
 from throughline.kernel.ids import new_id
 from throughline.line.feed.models import (
     Authorization,
+    CarrierVisit,
     CreditAnswer,
     Feed,
     LineSwap,
-    NumberCheck,
     RawAnswer,
 )
 from throughline.line.joint.models import JointGrant, JointMonth
 
 __all__ = [
     "Authorization",
+    "CarrierVisit",
     "CreditAnswer",
     "Feed",
     "FeedSubscription",
@@ -38,7 +39,6 @@ __all__ = [
     "LineSignal",
     "LineSwap",
     "LineTransition",
-    "NumberCheck",
     "RawAnswer",
     "SeenCallback",
 ]

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from throughline.line.feed import raw
 from throughline.line.models import (
     Authorization,
+    CarrierVisit,
     CreditAnswer,
     FeedSubscription,
     Line,
@@ -20,7 +21,6 @@ from throughline.line.models import (
     LineSignal,
     LineSwap,
     LineTransition,
-    NumberCheck,
     RawAnswer,
 )
 from throughline.parties import service as parties
@@ -54,7 +54,7 @@ def export(session: Session, borrower_id: UUID, line_id: UUID | None = None) -> 
         document[name] = list(_rows(session, table, borrower_id, chosen))
     if line_id is None:
         document["credit_answers"] = list(_rows(session, CreditAnswer, borrower_id, None))
-        document["number_checks"] = list(_rows(session, NumberCheck, borrower_id, None))
+        document["carrier_visits"] = list(_rows(session, CarrierVisit, borrower_id, None))
     return document
 
 

@@ -77,21 +77,23 @@ class Feed(Base):
     state_since: Mapped[Instant]
 
 
-class NumberCheck(Base):
-    """A question whether the browser that came over a carrier's network has a number, written before the call.
+class CarrierVisit(Base):
+    """A question that a visit of the person's browser at a carrier is about, written before the call.
 
-    Its id is that of the browser's visit, so that a visit asks once. `result` empty: asked, and nobody knows what came
-    of it. A number that was added and never proved has no line: so the address stands here.
+    `source`: number-verification (did the browser come over the line of this number?) or consent-info (does the person
+    permit questions about it there?). Its id is that of the visit, so that a return asks once. `result` empty: asked,
+    and nobody knows what came of it. A number that was added and never proved has no line: so the address stands here.
     """
 
-    __tablename__ = "line_number_check"
+    __tablename__ = "line_carrier_visit"
     __table_args__ = (
-        Index("ix_line_number_check_open", "asked_at", postgresql_where=text("result IS NULL")),
+        Index("ix_line_carrier_visit_open", "asked_at", postgresql_where=text("result IS NULL")),
     )
 
     borrower_id: Mapped[UUID] = mapped_column(primary_key=True)
     id: Mapped[UUID] = mapped_column(primary_key=True)
     contact_point_id: Mapped[UUID]
+    source: Mapped[str]
     provider: Mapped[str]
     purpose: Mapped[str]
     consent_id: Mapped[UUID]

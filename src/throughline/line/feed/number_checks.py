@@ -20,7 +20,7 @@ from throughline.line.adapters.camara import number_verification, sign_on
 from throughline.line.adapters.camara.calls import Caller, Reply, Subject
 from throughline.line.adapters.camara.tokens import DPV, CodeRefused, NoToken
 from throughline.line.feed.directory import directory
-from throughline.line.feed.models import NumberCheck
+from throughline.line.feed.models import CarrierVisit
 from throughline.line.models import Line
 from throughline.line.ports import Outcome
 from throughline.line.settings import load_settings
@@ -133,10 +133,11 @@ def begin(
     number = parties.contact_value(session, contact_point_id, PURPOSE, now=now, reader="line")
     question = Question(visit_id, carrier, number, str(uuid4()))  # CAMARA: a UUID of version 4
     session.add(
-        NumberCheck(
+        CarrierVisit(
             borrower_id=borrower_id,
             id=visit_id,
             contact_point_id=contact_point_id,
+            source=SOURCE,
             provider=carrier,
             purpose=PURPOSE,
             consent_id=consent_id,
@@ -170,7 +171,7 @@ def ask(question: Question, code: str, *, verifier: str, nonce: str, redirect_ur
 def record(session: Session, borrower_id: UUID, check_id: UUID, told: Told, *, now: datetime) -> CheckResult:
     """Write what came of a question; what counts is the answer. A consent that ended meanwhile ends its use, and an
     answer that comes after the question was given up is none."""
-    row = session.get_one(NumberCheck, (borrower_id, check_id), with_for_update=True)
+    row = session.get_one(CarrierVisit, (borrower_id, check_id), with_for_update=True)
     if row.result is not None:
         return CheckResult.NO_ANSWER
     result = told.result
@@ -184,19 +185,19 @@ def record(session: Session, borrower_id: UUID, check_id: UUID, told: Told, *, n
 
 def result_of(session: Session, borrower_id: UUID, check_id: UUID) -> tuple[UUID, CheckResult] | None:
     """The address and the result of a check of this person; nobody's answer yet is none. None: no such check."""
-    row = session.get(NumberCheck, (borrower_id, check_id))
-    if row is None:
+    row = session.get(CarrierVisit, (borrower_id, check_id))
+    if row is None or row.source != SOURCE:
         return None
     return row.contact_point_id, CheckResult(row.result or CheckResult.NO_ANSWER)
 
 
 def settle_lost(session: Session, *, before: datetime, now: datetime) -> int:
-    """Checks whose process died before the answer was written end without one; returns how many."""
+    """Questions of visits whose process died before the answer was written end without one; returns how many."""
     gone = session.execute(
-        update(NumberCheck)
-        .where(NumberCheck.result.is_(None), NumberCheck.asked_at < before)
+        update(CarrierVisit)
+        .where(CarrierVisit.result.is_(None), CarrierVisit.asked_at < before)
         .values(result=CheckResult.NO_ANSWER, code="lost", answered_at=now)
-        .returning(NumberCheck.id)
+        .returning(CarrierVisit.id)
     )
     return len(gone.all())
 

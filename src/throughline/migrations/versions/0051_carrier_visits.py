@@ -1,4 +1,4 @@
-"""Line: questions whether a browser that came over a carrier's network has a number."""
+"""Line: questions that visits of a browser at a carrier are about."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ INSTANT = sa.DateTime(timezone=True)
 def upgrade() -> None:
     """One table."""
     op.create_table(
-        "line_number_check",
+        "line_carrier_visit",
         sa.Column("borrower_id", sa.Uuid, primary_key=True),
         sa.Column("id", sa.Uuid, primary_key=True),
         sa.Column("contact_point_id", sa.Uuid, nullable=False),
+        sa.Column("source", sa.String, nullable=False),
         sa.Column("provider", sa.String, nullable=False),
         sa.Column("purpose", sa.String, nullable=False),
         sa.Column("consent_id", sa.Uuid, nullable=False),
@@ -31,13 +32,13 @@ def upgrade() -> None:
         sa.Column("cost_minor", sa.Integer, nullable=False),
     )
     op.create_index(
-        "ix_line_number_check_open",
-        "line_number_check",
+        "ix_line_carrier_visit_open",
+        "line_carrier_visit",
         ["asked_at"],
         postgresql_where=sa.text("result IS NULL"),
     )
 
 
 def downgrade() -> None:
-    """Numbers are proved by codes alone."""
-    op.drop_table("line_number_check")
+    """Numbers are proved by codes alone, and carriers' permissions are asked for by carriers alone."""
+    op.drop_table("line_carrier_visit")

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 from sqlalchemy.orm import Session
 
-from throughline.continuity import numbers
+from throughline.continuity import numbers, permission
 from throughline.identity import service as identity
 from throughline.identity.browsers import login_of
 from throughline.identity.service import LoginSession
@@ -180,7 +180,8 @@ def show_number(
 ) -> HTMLResponse:
     """The page of one number; with a problem, what stands in the way of what was asked for."""
     now = clock.real_now()
-    one = numbers.number(session, login_of(session, caller, now=now), contact_point_id, real_now=now)
+    login = login_of(session, caller, now=now)
+    one = numbers.number(session, login, contact_point_id, real_now=now)
     return show(
         request,
         "number.html",
@@ -190,6 +191,7 @@ def show_number(
         states=STATES,
         well_known="A2" in caller.scopes,
         can_prove=one.state not in {"barred"},
+        permission_offered=permission.offered(session, login, contact_point_id),
         approval_json=json.dumps({"action": identity.prove_number_action(contact_point_id)}),
     )
 

@@ -14,6 +14,7 @@ from throughline.web.borrower import (
     entry,
     home,
     inbox,
+    line_permission,
     loans,
     number_network,
     numbers,
@@ -43,5 +44,6 @@ for part in (
     account,
     numbers,
     number_network,
+    line_permission,
 ):
     router.include_router(part.router)
