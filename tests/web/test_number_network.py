@@ -226,7 +226,8 @@ def test_a_number_is_proved_by_coming_over_its_line(
             for table in ("identity_challenge", "kernel_idempotency", "kernel_event")
             for row in session.execute(text(f"SELECT t::text FROM {table} t")).scalars()
         ]
-    assert not any(asked["state"] in one or asked["nonce"] in one for one in rows)
+    secrets = [form for one in (asked["state"], asked["nonce"]) for form in (one, one.encode().hex())]
+    assert not any(secret in row for row in rows for secret in secrets)
     back = follow(address)
     code = parse_qs(urlsplit(back).query)["code"][0]
     before = clock.now()
@@ -432,6 +433,7 @@ def gone(browser: PlainBrowser, path: str) -> None:
         page = browser.open(path)
         assert browser.page.status_code == 422
         assert words in page
+        assert 'href="/account/numbers"' in page
     browser.cookies["lang"] = "zh-CN"
 
 
@@ -469,6 +471,7 @@ def test_a_state_of_nobody_of_before_or_of_another_session_is_none(
         "?code=x",
         f"?state={state}&code=x&error=y",
         f"?state={state}&code=%00",
+        f"?state={state}&code={'x' * 4_001}",
     ):
         gone(person.browser, f"/account/number-proof{wrong}")
     assert len(person.checks()) == checks

@@ -30,7 +30,7 @@ from throughline.parties import service as parties
 
 RETURN_PATH = "/account/number-proof"
 AIM = "prove_number"
-MAX_WORD = 2_000
+MAX_WORD = 4_000
 
 
 class NotOffered(Conflict):

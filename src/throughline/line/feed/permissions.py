@@ -129,9 +129,11 @@ def ask(question: LedgerQuestion, *, callback_url: str | None) -> Standing:
 
 
 def record(session: Session, borrower_id: UUID, visit_id: UUID, said: Standing, *, now: datetime) -> None:
-    """Write what the ledger said; the page is not kept."""
+    """Write what the ledger said, unless our own consent ended meanwhile; the page is not kept."""
     row = session.get_one(CarrierVisit, (borrower_id, visit_id), with_for_update=True)
     if row.result is None:
+        if parties.open_consent(session, borrower_id, PURPOSE) != row.consent_id:
+            said = Standing(Permission.NO_ANSWER, code="consent ended")
         row.result, row.answered_at = said.permission, now
         row.code = said.code[:60] if said.code else None
 

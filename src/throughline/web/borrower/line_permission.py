@@ -61,7 +61,7 @@ def ask(
 def come_back(
     borrower_id: Borrower,
     caller: AnyCaller,
-    state: Annotated[str, Query(max_length=200)] = "",
+    state: Annotated[str, Query()] = "",
 ) -> Response:
     """The carrier sent the browser back. What its page says came of it is not asked: the ledger is."""
     del borrower_id

@@ -27,7 +27,7 @@ from throughline.web.borrower.numbers import PAGE, proof_of, show_number
 from throughline.web.forms import Form
 
 router = APIRouter(route_class=PageRoute)
-Brought = Annotated[str | None, Query(max_length=network.MAX_WORD)]
+Brought = Annotated[str | None, Query()]  # judged with the visit, so that a person reads why it is none
 
 
 @router.post(PAGE + "/{contact_point_id}/network")
