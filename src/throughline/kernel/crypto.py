@@ -57,19 +57,29 @@ def seal(session: Session, owner_id: UUID, place: str, plaintext: str) -> bytes:
     The owner's key is made at first use, in the caller's transaction.
     Layout: suite, 12-byte nonce, ciphertext with tag.
     """
+    return seal_bytes(session, owner_id, place, plaintext.encode("utf-8"))
+
+
+def seal_bytes(session: Session, owner_id: UUID, place: str, plaintext: bytes) -> bytes:
+    """What `seal` does, for a file."""
     nonce = os.urandom(_NONCE_BYTES)
     cipher = AESGCM(_data_key(session, owner_id, create=True))
-    return _SUITE + nonce + cipher.encrypt(nonce, plaintext.encode("utf-8"), _aad(owner_id, place))
+    return _SUITE + nonce + cipher.encrypt(nonce, plaintext, _aad(owner_id, place))
 
 
 def open_sealed(session: Session, owner_id: UUID, place: str, envelope: bytes) -> str:
     """Decrypt what `seal` gave for the same owner and place. Raises `SealBroken`."""
+    return open_sealed_bytes(session, owner_id, place, envelope).decode("utf-8")
+
+
+def open_sealed_bytes(session: Session, owner_id: UUID, place: str, envelope: bytes) -> bytes:
+    """Decrypt what `seal_bytes` gave for the same owner and place. Raises `SealBroken`."""
     if len(envelope) < 1 + _NONCE_BYTES + 16 or envelope[:1] != _SUITE:
         raise SealBroken("not an envelope of a known suite")
     nonce, ciphertext = envelope[1 : 1 + _NONCE_BYTES], envelope[1 + _NONCE_BYTES :]
     cipher = AESGCM(_data_key(session, owner_id, create=False))
     try:
-        return cipher.decrypt(nonce, ciphertext, _aad(owner_id, place)).decode("utf-8")
+        return cipher.decrypt(nonce, ciphertext, _aad(owner_id, place))
     except InvalidTag as error:
         raise SealBroken("the value does not belong to this place, or it was changed") from error
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
@@ -413,19 +414,30 @@ def install(app: FastAPI, *, authenticate: Authenticator) -> None:
     app.add_middleware(LimitBody)
 
 
-class LimitBody:
-    """Refuse request bodies above 1 MiB, whatever Content-Length says."""
+_larger: dict[re.Pattern[str], int] = {}
 
-    def __init__(self, app: ASGIApp, limit_bytes: int = MAX_BODY_BYTES) -> None:
+
+def allow_larger_body(path: str, limit_bytes: int) -> None:
+    """Let requests to paths that match wholly (a regular expression) have bodies up to another limit.
+
+    For files: whoever calls this reads them only for a caller who may hand them in.
+    """
+    _larger[re.compile(path)] = limit_bytes
+
+
+class LimitBody:
+    """Refuse request bodies above 1 MiB, or the limit of their path, whatever Content-Length says."""
+
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._limit_bytes = limit_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        limit_bytes = _limit_of(scope["path"])
         length = dict(scope["headers"]).get(b"content-length", b"0")
-        if not length.isdigit() or int(length) > self._limit_bytes:
+        if not length.isdigit() or int(length) > limit_bytes:
             await problem_response(Request(scope), TooLarge())(scope, receive, send)
             return
         seen = 0
@@ -434,8 +446,12 @@ class LimitBody:
             nonlocal seen
             message = await receive()
             seen += len(message.get("body", b""))
-            if seen > self._limit_bytes:
+            if seen > limit_bytes:
                 raise TooLarge
             return message
 
         await self._app(scope, limited, send)
+
+
+def _limit_of(path: str) -> int:
+    return next((limit for pattern, limit in _larger.items() if pattern.fullmatch(path)), MAX_BODY_BYTES)
