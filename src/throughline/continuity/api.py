@@ -18,6 +18,8 @@ from throughline.continuity import (
     numbers_api,
     service,
 )
+from throughline.continuity.evidence import api as evidence_api
+from throughline.continuity.evidence import api_staff as evidence_staff_api
 from throughline.continuity.response import api as response_api
 from throughline.continuity.status import api as status_api
 from throughline.kernel.http import BorrowerId, Paged, PageParams, Reading, paged, problems, require_scope
@@ -28,6 +30,8 @@ router.include_router(joint_api.router)
 router.include_router(api_outages.router)
 router.include_router(api_decisions.router)
 router.include_router(api_way.router)
+router.include_router(evidence_api.router)
+router.include_router(evidence_staff_api.router)
 router.include_router(numbers_api.router)
 router.include_router(status_api.router)
 router.include_router(response_api.router)

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from throughline.continuity import incidents, reports, service
+from throughline.continuity.evidence import keeping
 from throughline.continuity.response import service as responses
 from throughline.continuity.status import intake
 from throughline.kernel import clock
@@ -59,4 +60,13 @@ def forget_probes(timestamp: int) -> None:
     for _ in range(100):
         dropped = database().run(lambda session: intake.forget(session, now=clock.now()))
         if dropped < intake.MOST_FORGOTTEN:
+            return
+
+
+@periodic("43 4 * * *", "continuity.purge_evidence")
+def purge_evidence(timestamp: int) -> None:
+    """Every night: the content of evidence whose days are over."""
+    del timestamp
+    for _ in range(100):
+        if database().run(lambda session: keeping.purge(session, now=clock.now())) < keeping.BATCH:
             return

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKeyConstraint, Index, LargeBinary, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from throughline.continuity.evidence.models import EvidenceFile
 from throughline.continuity.models_way import Callback, PayCode, Unfinished
 from throughline.continuity.response import models as _response_models
 from throughline.continuity.status import models as _status_models
@@ -19,6 +20,7 @@ __all__ = [
     "Appeal",
     "Callback",
     "Episode",
+    "EvidenceFile",
     "OutageIncident",
     "PayCode",
     "ProtectionCase",

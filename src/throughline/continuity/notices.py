@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from sqlalchemy.orm import Session
 
@@ -55,6 +56,24 @@ def revoked(session: Session, case: ProtectionCase, *, now: datetime) -> None:
 def appeal_answered(session: Session, case: ProtectionCase, appeal: Appeal, *, now: datetime) -> None:
     """Tell the borrower that their objection was decided."""
     _tell(session, case, "appeal_answered", f"appeal-answered:{appeal.id}", now=now)
+
+
+def evidence_decided(session: Session, episode: Episode, file_id: UUID, kind: str, *, now: datetime) -> None:
+    """Tell the borrower what was decided about evidence: `kind` is evidence_accepted or evidence_refused."""
+    messaging.request(
+        session,
+        messaging.NewIntent(
+            borrower_id=episode.borrower_id,
+            idem_key=f"{kind.replace('_', '-')}:{file_id}",
+            purpose="service_continuity",
+            klass="continuity",
+            template=kind,
+            params={},
+            deadline=now + DEADLINE,
+            subject=f"outage:{episode.id}",
+        ),
+        now=now,
+    )
 
 
 def _tell(session: Session, case: ProtectionCase, template: str, key: str, *, now: datetime) -> None:

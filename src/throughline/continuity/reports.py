@@ -172,12 +172,20 @@ def contradict(session: Session, claim_id: UUID, at: datetime, evidence: list[st
 def over(session: Session, borrower_id: UUID, episode_id: UUID, *, back_at: datetime, now: datetime) -> None:
     """The borrower says that it is over, or nobody has said anything for a month. Raises ReportUnknown."""
     episode = session.get(Episode, (borrower_id, episode_id), with_for_update=True)
-    if episode is None or episode.state != "open" or episode.cause != "claim":
+    if episode is None or episode.state != "open" or not theirs_to_end(episode):
         raise ReportUnknown
     reason = bilingual(N_("The reported outage is over."))
     protection.end_cases(session, episode, local(back_at), now=now)
     episodes.close(session, episode, back_at=back_at, reason=reason, now=now)
     chronicle.note(session, episode, "episode_closed", reason, at=now)
+
+
+def theirs_to_end(episode: Episode) -> bool:
+    """Whether the borrower says when it is over: what rests on their word, or on a person's record of what they showed.
+
+    Of a line that we watch, the line itself tells.
+    """
+    return episode.cause == "claim" or (episode.source == "staff" and episode.line_id is None)
 
 
 def _arm(session: Session, episode: Episode, at: datetime) -> None:

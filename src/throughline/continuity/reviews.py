@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
@@ -13,10 +13,11 @@ from sqlalchemy.orm import Session
 from throughline.continuity import chronicle, episodes, measures, notices, policy, protection
 from throughline.continuity.episodes import NewEpisode
 from throughline.continuity.events import ProtectionRevoked
+from throughline.continuity.evidence import standing as evidence_standing
 from throughline.continuity.facts import facts_of, policies_of
 from throughline.continuity.models import Appeal, Episode, ProtectionCase
 from throughline.continuity.policy import Outcome, Verdict, Window
-from throughline.contracts import outage
+from throughline.contracts import outage as outage_policy
 from throughline.kernel import crypto
 from throughline.kernel.errors import Conflict, Invalid, NotFound
 from throughline.kernel.i18n import LOCALES, N_, Text, bilingual
@@ -42,6 +43,13 @@ class NotInReview(Conflict):
 
     code = "protection-case-not-in-review"
     title = N_("This case does not wait for a decision")
+
+
+class EvidenceWaits(Conflict):
+    """A report may not be refused while what speaks for it was not looked at."""
+
+    code = "evidence-waits"
+    title = N_("Evidence for this report waits: decide about the evidence first")
 
 
 class NothingToRevoke(Conflict):
@@ -103,12 +111,14 @@ def decide_review(
 ) -> ProtectionCase:
     """Decide a case in review: grant it in full, or refuse it, which takes back what was held meanwhile.
 
-    Raises CaseNotFound, NotInReview, ReasonMissing.
+    Raises CaseNotFound, NotInReview, EvidenceWaits, ReasonMissing.
     """
-    _need_reason(reason)
+    need_reason(reason)
     episode, found = _locked(session, case_id)
     if found.state != "review":
         raise NotInReview
+    if not grant and evidence_standing.waits(session, episode.id):
+        raise EvidenceWaits
     _settle(session, episode, found, grant=grant, reason=reason, by=by, now=now)
     return found
 
@@ -169,9 +179,10 @@ def decide_appeal(
 ) -> Appeal:
     """Answer an objection: upheld, the case is granted, by hand up to `last_day` where no rule gives it.
 
-    Raises CaseNotFound, AppealImpossible, SamePerson, ReasonMissing, DayImpossible.
+    Evidence that was handed in for it is decided with it.
+    Raises CaseNotFound, AppealImpossible, SamePerson, EvidenceUnseen, ReasonMissing, DayImpossible.
     """
-    _need_reason(reason)
+    need_reason(reason)
     row = session.scalars(select(Appeal).where(Appeal.id == appeal_id)).one_or_none()
     if row is None:
         raise CaseNotFound
@@ -181,8 +192,10 @@ def decide_appeal(
         raise AppealImpossible
     if found.decided_by == by:
         raise SamePerson
+    files = evidence_standing.to_decide(session, episode.id, by, appeal_id=row.id)
     if uphold:
         _grant_by_hand(session, episode, found, last_day, reason, by, now=now)
+    evidence_standing.settle(session, files, accepted=uphold, reason=reason, by=by, now=now)
     row.state = "upheld" if uphold else "dismissed"
     row.decided_at, row.decided_by, row.answer = now, by, dict(reason)
     lending.lift_report_hold(session, found.loan_id, _hold(row.id), reason=reason, now=now)
@@ -204,7 +217,7 @@ def revoke(session: Session, case_id: UUID, *, reason: Text, by: UUID, now: date
 
     Raises CaseNotFound, NothingToRevoke, SamePerson, ReasonMissing.
     """
-    _need_reason(reason)
+    need_reason(reason)
     episode, found = _locked(session, case_id)
     if found.state not in ("granted", "ended", "review") or found.batch_id is None:
         raise NothingToRevoke
@@ -247,23 +260,44 @@ def record_outage(
 
     `evidence` names the proof, such as a carrier's letter with its number: no personal data. Raises DayImpossible.
     """
+    reason = bilingual(N_("Recorded by staff on evidence: %(evidence)s"), evidence=evidence[:200])
+    return record(session, Recorded(borrower_id, kind, from_at, to_at, reason, (f"staff:{by}",)), now=now)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An outage of a line that a person found proved: when, why, and the names of what it stands on."""
+
+    borrower_id: UUID
+    kind: str
+    from_at: datetime
+    to_at: datetime | None
+    reason: Text
+    evidence: Sequence[str]
+
+
+def record(session: Session, outage: Recorded, *, now: datetime) -> UUID:
+    """Record an outage that a person found proved; returns the episode's id. Raises DayImpossible.
+
+    It takes over the borrower's reports of those days, and the policy judges what falls due in them.
+    """
     if (
-        kind not in policy.CANNOT_RECEIVE
-        or not now - LONGEST_BY_HAND <= from_at <= now
-        or not (to_at is None or from_at < to_at <= now)
+        outage.kind not in policy.CANNOT_RECEIVE
+        or not now - LONGEST_BY_HAND <= outage.from_at <= now
+        or not (outage.to_at is None or outage.from_at < outage.to_at <= now)
     ):
         raise DayImpossible
     episode, _ = episodes.open_episode(
         session,
         NewEpisode(
-            borrower_id=borrower_id,
+            borrower_id=outage.borrower_id,
             cause="line",
-            kind=kind,
+            kind=outage.kind,
             source="staff",
-            dark_since=from_at,
-            ended_at=to_at,
-            reason=bilingual(N_("Recorded by staff on evidence: %(evidence)s"), evidence=evidence[:200]),
-            evidence=[f"staff:{by}"],
+            dark_since=outage.from_at,
+            ended_at=outage.to_at,
+            reason=outage.reason,
+            evidence=outage.evidence,
         ),
         now=now,
     )
@@ -324,7 +358,7 @@ def _grant_by_hand(
     )
     verdict = policy.best(policies_of(session, found.borrower_id, loan.contract_id), facts)
     if last_day is not None or verdict.outcome is not Outcome.GRANTED or verdict.row is None:
-        row = verdict.row or outage.newest().rows[0]
+        row = verdict.row or outage_policy.newest().rows[0]
         last = last_day or (verdict.window.last if verdict.window else None)
         if last is None or not facts.began <= last <= facts.began + LONGEST_BY_HAND:
             raise DayImpossible
@@ -334,7 +368,7 @@ def _grant_by_hand(
             Window(min(facts.began, last), last),
             row.measures_for(loan.product_code),
             dict(reason),
-            outage.newest().version,
+            outage_policy.newest().version,
         )
     verdict = replace(verdict, reason=dict(reason))
     protection.decide(session, episode, found, verdict, facts, found.installment_nr, now=now, by=by)
@@ -348,7 +382,8 @@ def _locked(session: Session, case_id: UUID) -> tuple[Episode, ProtectionCase]:
     return episode, known
 
 
-def _need_reason(reason: Text) -> None:
+def need_reason(reason: Text) -> None:
+    """A decision says why in both languages. Raises ReasonMissing."""
     if any(not 0 < len(reason.get(locale, "").strip()) <= 500 for locale in LOCALES):
         raise ReasonMissing
 

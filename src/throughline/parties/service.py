@@ -27,6 +27,7 @@ from throughline.parties.consents import (
     consents,
     give_consents,
     has_consent,
+    log_read,
     open_consent,
     withdraw_consent,
 )
@@ -81,6 +82,7 @@ __all__ = [
     "import_people",
     "index_of",
     "known_by_id_number",
+    "log_read",
     "open_consent",
     "people",
     "person_facts",
