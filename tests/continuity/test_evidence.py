@@ -130,6 +130,19 @@ def test_nothing_negative_is_reported_while_evidence_waits(session: Session, lat
     assert lending.report_view(session, late.loan_id, today()).negative_allowed
 
 
+def test_evidence_that_waits_when_the_line_itself_speaks(session: Session, late: Debtor) -> None:
+    episode = reported(session, late)
+    row, by = hand_in(session, late, episode), new_id()
+    found = late.hear(session, since=late.due - DAY)
+    assert episode.merged_into == found
+    view = lending.loan_view(session, late.loan_id)
+    seen(session, row, by)
+    deciding.refuse(session, episode.id, reason=REASON, by=by, now=clock.now())
+    after = lending.loan_view(session, late.loan_id)
+    assert (after.due, after.delinquency, after.pauses) == (view.due, view.delinquency, view.pauses)
+    assert episode.merged_into == found
+
+
 def test_nobody_decides_about_what_they_have_not_opened(session: Session, late: Debtor) -> None:
     episode = reported(session, late)
     first, by = hand_in(session, late, episode), new_id()

@@ -56,6 +56,23 @@ class PlainBrowser:
         form = self.form(action)
         return self._follow("POST", form.action, {**form.fields, **typed})
 
+    def upload(self, action: str, file: tuple[str, bytes, str], **typed: str) -> str:
+        """Fill in the form with that action, choose a file (name, content, type) for it, and send it."""
+        form = self.form(action)
+        assert form.attributes.get("enctype") == "multipart/form-data"
+        answer = self.client.post(
+            form.action,
+            data={**form.fields, **typed},
+            files={"file": file},
+            headers=self._headers(),
+            follow_redirects=False,
+        )
+        self._keep(answer)
+        if answer.status_code == 303:
+            return self.open(answer.headers["location"].partition("#")[0])
+        self.page, self.path = answer, form.action
+        return answer.text
+
     def form(self, action: str) -> PageForm:
         """The form of the open page that goes to that address."""
         for form in self.forms():

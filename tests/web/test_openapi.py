@@ -11,6 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
@@ -30,8 +31,10 @@ from schemathesis.specs.openapi.checks import (
 )
 from sqlalchemy.orm import Session
 
+from continuity.papers import pdf
 from throughline.continuity import callbacks, paycodes
 from throughline.continuity import service as continuity
+from throughline.continuity.evidence import handing_in, media
 from throughline.contracts import outage
 from throughline.identity import service as identity
 from throughline.identity.levels import Level
@@ -118,12 +121,18 @@ def _of_the_outage(session: Session, told: scene.Story) -> dict[str, UUID]:
     code, _ = paycodes.make(session, told.borrower_id, told.loan_id, now=now)
     call = callbacks.ask(session, told.borrower_id, number="+8613900000000", topic="repay", now=now)
     points = parties.contact_points(session, told.borrower_id)
+    # A report of days before the story's outage, which stands on evidence already.
+    begin, end = now - timedelta(days=20), now - timedelta(days=18)
+    report = continuity.report(session, told.borrower_id, "line_out", from_at=begin, to_at=end, now=now)
+    paper = media.looked_at("letter", "", pdf())
+    handed_in = handing_in.for_report(session, told.borrower_id, report, paper, now=now)
     return {
         "case_id": case.id,
         "incident_id": incident.id,
         "code_id": code.id,
         "callback_id": call,
         "contact_point_id": points[0].id,
+        "evidence_id": handed_in.id,
     }
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from throughline.continuity.evidence.media import KINDS
 from throughline.ledger.accounts import ROLES, Nature
 from throughline.lending.bureau.disputes import DisputeState
 from throughline.lending.bureau.figures import Rating
@@ -61,6 +62,8 @@ DAYS = st.dates(date(2026, 1, 1), date(2027, 12, 31))
         ("dispute:", DisputeState),
         ("notice:", Way),
         ("account:", ROLES),
+        ("evidence:", KINDS),
+        ("evidence:", ("waiting", "accepted", "refused")),
         ("account:", Nature),
     ],
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fastapi import Request
 from starlette.datastructures import UploadFile
@@ -44,8 +44,8 @@ class FileTooLarge(TooLarge):
 class Upload:
     """The fields of a form, trimmed, and its file. The file's name and type as sent are not kept."""
 
-    fields: Mapping[str, str]
-    content: bytes
+    fields: Mapping[str, str] = field(repr=False)
+    content: bytes = field(repr=False)
 
     @property
     def sha256(self) -> str:

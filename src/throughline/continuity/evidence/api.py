@@ -59,8 +59,8 @@ FORM: dict[str, Any] = {
 }
 
 
-class MyEvidenceOut(BaseModel):
-    """A file that I handed in. `answer_by`: a person has looked by then. `outage_id`: what was recorded on it.
+class TakenOut(BaseModel):
+    """A file that I have handed in, as far as it is kept with the answer to a request: without my words. `answer_by`: a person has looked by then. `outage_id`: what was recorded on it.
     `purged_at`: since then its content is not kept any more.
     """
 
@@ -70,7 +70,6 @@ class MyEvidenceOut(BaseModel):
     kind: Kind
     media_type: MediaType
     size_bytes: int
-    words: str
     state: Literal["waiting", "accepted", "refused"]
     handed_in_at: datetime
     answer_by: datetime
@@ -79,6 +78,12 @@ class MyEvidenceOut(BaseModel):
     outage_id: UUID | None
     purged_at: datetime | None
     record_id: UUID | None
+
+
+class MyEvidenceOut(TakenOut):
+    """A file that I handed in, with my own words."""
+
+    words: str
 
 
 def _counted(borrower_id: BorrowerId) -> UUID:
@@ -98,7 +103,7 @@ Uploaded = Annotated[Upload, Depends(_uploaded)]
 @router.post(
     "/me/outages/{episode_id}/evidence",
     status_code=201,
-    response_model=MyEvidenceOut,
+    response_model=TakenOut,
     responses=problems(401, 403, 404, 409, 415, 422, 429),
     openapi_extra=FORM,
 )
@@ -113,9 +118,9 @@ def hand_in(
     """Hand in evidence for what I reported: one file, at most five for a report. A person looks at it."""
     new = _new(upload)
 
-    def verb(session: Session) -> MyEvidenceOut:
+    def verb(session: Session) -> TakenOut:
         row = handing_in.for_report(session, borrower_id, episode_id, new, now=clock.now())
-        return mine(session, row)
+        return TakenOut.model_validate(row, from_attributes=True)
 
     return uploads.writing(request, caller, key, upload).once(verb, status=201)
 
@@ -123,7 +128,7 @@ def hand_in(
 @router.post(
     "/me/protections/{case_id}/evidence",
     status_code=201,
-    response_model=MyEvidenceOut,
+    response_model=TakenOut,
     responses=problems(401, 403, 404, 409, 415, 422, 429),
     openapi_extra=FORM,
 )
@@ -138,8 +143,9 @@ def hand_in_for_objection(
     """Hand in evidence for my open objection to a decision: one file, at most five for an objection."""
     new = _new(upload)
 
-    def verb(session: Session) -> MyEvidenceOut:
-        return mine(session, handing_in.for_appeal(session, borrower_id, case_id, new, now=clock.now()))
+    def verb(session: Session) -> TakenOut:
+        row = handing_in.for_appeal(session, borrower_id, case_id, new, now=clock.now())
+        return TakenOut.model_validate(row, from_attributes=True)
 
     return uploads.writing(request, caller, key, upload).once(verb, status=201)
 

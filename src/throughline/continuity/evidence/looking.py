@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -35,7 +35,7 @@ SAFE = {
 class Opened:
     """A file in clear with the headers that go with it."""
 
-    content: bytes
+    content: bytes = field(repr=False)
     media_type: str
     headers: Mapping[str, str]
 

@@ -7,7 +7,7 @@ and nothing hides behind its end. A PDF is kept as it is, whatever is in it: it 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from throughline.continuity.evidence import jpeg, png
@@ -62,9 +62,9 @@ class NewFile:
 
     kind: Kind
     media_type: MediaType
-    content: bytes
-    sent: bytes
-    words: str
+    content: bytes = field(repr=False)
+    sent: bytes = field(repr=False)
+    words: str = field(repr=False)
 
 
 def looked_at(kind: str, words: str, sent: bytes) -> NewFile:

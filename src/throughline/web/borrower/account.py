@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse
 from sqlalchemy.orm import Session
 
+from throughline.continuity.evidence import looking
 from throughline.identity import service as identity
 from throughline.kernel import clock
 from throughline.kernel.errors import NotFound
@@ -30,6 +31,7 @@ FIELDS = {
     "phone": N_("mobile number"),
     "email": N_("e-mail"),
     "web_push": N_("browser notices"),
+    looking.READ_AS: N_("evidence of an outage"),
 }
 # Which part of the platform read something, in words for the person it belongs to.
 READERS = {

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from throughline.continuity import reports
 from throughline.continuity import service as continuity
+from throughline.continuity.evidence import standing
 from throughline.contracts import outage, outage_words
 from throughline.kernel import clock
 from throughline.kernel.db import database
@@ -150,6 +151,8 @@ def _page(
         "outages.html",
         problem=problem,
         rows=[(row, continuity.cases_of(session, row.id)) for row in shown],
+        evidence=standing.counts(session, [row.id for row in shown]),
+        theirs={row.id for row in shown if reports.theirs_to_end(row)},
         kinds=KINDS,
         causes=CAUSES,
         states=STATES,

@@ -31,6 +31,9 @@ KINDS = {
     "protection_granted": N_("Protection granted"),
     "protection_refused": N_("Protection refused"),
     "protection_ended": N_("Protection ended"),
+    "evidence_handed_in": N_("Evidence of an outage handed in"),
+    "evidence_accepted": N_("Evidence of an outage accepted"),
+    "evidence_refused": N_("Evidence of an outage not accepted"),
     "number.proved": N_("Phone number proved"),
     "number.given_up": N_("Phone number given up"),
 }

@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse
 from sqlalchemy.orm import Session
 
 from throughline.continuity import service as continuity
+from throughline.continuity.evidence import standing
 from throughline.continuity.models import ProtectionCase
 from throughline.kernel import clock
 from throughline.kernel.errors import Invalid, NotFound, Problem
@@ -26,6 +27,7 @@ from throughline.web.forms import Form
 router = APIRouter(route_class=ConsoleRoute)
 Reader = Annotated[Caller, Depends(staff_with("continuity:read", "lending:read", "parties:read"))]
 Decider = Annotated[Caller, Depends(staff_with("continuity:write"))]
+FIRST = 20  # of the reports whose evidence waits; the rest has a list of its own
 ACTS = ("grant", "refuse", "uphold", "dismiss", "revoke")
 
 
@@ -35,11 +37,19 @@ def review_list(request: Request, session: Reading, page: PageParams, caller: Re
     del caller
     rows = continuity.queue(session, after=page.after, limit=page.limit + 1)
     found = paged(rows, page, lambda row: row.id)
+    waiting = standing.queue(session, after=None, limit=FIRST + 1)
+    appeals = {row.id: _open_appeal(session, row) for row in found.items}
     return show(
         request,
         "reviews.html",
-        rows=[(row, _open_appeal(session, row)) for row in found.items],
-        names=masked_names(session, {row.borrower_id for row in found.items}),
+        rows=[(row, appeals[row.id]) for row in found.items],
+        proved={row.id for row in found.items if _proved(session, row, appeals[row.id])},
+        evidence=waiting[:FIRST],
+        more_evidence=len(waiting) > FIRST,
+        names=masked_names(
+            session, {row.borrower_id for row in found.items} | {row.borrower_id for row in waiting}
+        ),
+        now=clock.now(),
         next_cursor=found.next_cursor,
     )
 
@@ -93,6 +103,7 @@ def _page(
     typed: dict[str, str] | None = None,
 ) -> HTMLResponse:
     case = continuity.case(session, case_id)
+    may = "continuity:write" in caller.scopes
     appeals = [(row, continuity.words_of(session, row)) for row in continuity.appeals_of(session, case_id)]
     return show(
         request,
@@ -106,14 +117,30 @@ def _page(
         record=notary.record_view(session, case.record_id) if case.record_id else None,
         names=masked_names(session, {case.borrower_id}),
         appeals=appeals,
+        evidence={
+            row.id: [
+                (one, standing.words_of(session, one) if may else "", str(caller.id) in one.seen_by)
+                for one in standing.files_of(session, case.episode_id, appeal_id=row.id)
+            ]
+            for row, _ in appeals
+        },
+        report_waits=standing.waits(session, case.episode_id),
+        now=clock.now(),
         waiting=next((row for row, _ in appeals if row.state == "open"), None),
         mine=case.decided_by is not None and case.decided_by == caller.id,
-        may="continuity:write" in caller.scopes,
+        may=may,
     )
 
 
 def _open_appeal(session: Session, case: ProtectionCase) -> continuity.Appeal | None:
     return next((row for row in continuity.appeals_of(session, case.id) if row.state == "open"), None)
+
+
+def _proved(session: Session, case: ProtectionCase, appeal: continuity.Appeal | None) -> bool:
+    """Whether evidence waits for the case: with its objection, or with its report."""
+    return standing.waits(session, case.episode_id) or (
+        appeal is not None and standing.waits(session, case.episode_id, appeal_id=appeal.id)
+    )
 
 
 def _day(text: str) -> date | None:

@@ -88,6 +88,10 @@ ENTRY = {
     "episode_reopened": N_("Episode"),
     "episode_merged": N_("Episode"),
     "appeal": N_("Objection"),
+    "evidence_handed_in": N_("Evidence"),
+    "evidence_opened": N_("Evidence"),
+    "evidence_accepted": N_("Evidence"),
+    "evidence_refused": N_("Evidence"),
     "appeal_upheld": N_("Objection"),
     "appeal_dismissed": N_("Objection"),
     "signed_in": N_("Sign-in"),
@@ -118,6 +122,21 @@ DETAIL = {
     "order": N_("Payment"),
     "grant": N_("Grant"),
     "offer": N_("Plan"),
+    "file": N_("File"),
+    "kind_of_file": N_("What it is"),
+    "files": N_("Files"),
+    "by": N_("By"),
+}
+
+EVIDENCE = {
+    "carrier_notice": N_("Stop notice of the carrier"),
+    "repair_receipt": N_("Receipt of a repair shop"),
+    "police_report": N_("Police report"),
+    "letter": N_("Letter of the carrier"),
+    "other": N_("Something else"),
+    "waiting": N_("waits for a person"),
+    "accepted": N_("accepted"),
+    "refused": N_("not accepted"),
 }
 
 ACCOUNT = {
@@ -351,4 +370,5 @@ SUBJECTS = {
     "feed": FEED,
     "span": SPAN,
     "joint": JOINT,
+    "evidence": EVIDENCE,
 }
