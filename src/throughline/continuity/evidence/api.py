@@ -60,8 +60,10 @@ FORM: dict[str, Any] = {
 
 
 class TakenOut(BaseModel):
-    """A file that I have handed in, as far as it is kept with the answer to a request: without my words. `answer_by`: a person has looked by then. `outage_id`: what was recorded on it.
-    `purged_at`: since then its content is not kept any more.
+    """A file that I have handed in, without my words: an answer to a writing request is kept for a while.
+
+    `answer_by`: a person has looked by then. `outage_id`: what was recorded on it. `purged_at`: since then its
+    content is not kept any more.
     """
 
     id: UUID
