@@ -247,5 +247,5 @@ def _announce() -> None:
             f"  Staff console:         {config.base_url}console   (sign-in: {demo_lender.credentials_file()})"
         )
         for one in simulators_here():
-            say(f"  {'Simulator: ' + one.about:<23}http://127.0.0.1:{lab_port(one.port)}")
+            say(f"  {'Simulator: ' + one.about + ':':<70} http://127.0.0.1:{lab_port(one.port)}")
     say("  Stop it with Ctrl-C, or `throughline down`.\n")

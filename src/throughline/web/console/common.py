@@ -20,7 +20,7 @@ SECTIONS = (
     ("/console/episodes", "continuity:read", N_("Outages")),
     ("/console/reviews", "continuity:read", N_("Reviews")),
     ("/console/incidents", "continuity:read", N_("Incidents")),
-    ("/console/callbacks", "continuity:read", N_("Calls")),
+    ("/console/callbacks", "continuity:read", N_("Call-backs")),
     ("/console/responses", "continuity:read", N_("Responses")),
     ("/console/lines", "line:read", N_("Lines")),
     ("/console/joint", "continuity:read", N_("Joint plans")),

@@ -344,6 +344,14 @@ INCIDENT_CLASS = {
 }
 
 SUBJECTS = {
+    "role": {
+        "commander": N_("incident lead"),
+        "operations": N_("operations"),
+        "communications": N_("communications"),
+        "compliance": N_("compliance"),
+        "scribe": N_("note taker"),
+        "on-call": N_("on call"),
+    },
     "rating": RATING,
     "report": REPORT,
     "reports": REPORTS,
