@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from throughline.messaging.channels.smpp import gsm7, udh
 from throughline.messaging.channels.smpp.bodies import DataMessage, Message
 from throughline.messaging.channels.smpp.content import content, decoded
-from throughline.messaging.channels.smpp.reassembly import MAX_TEXT_PARTS, Reassembly
+from throughline.messaging.channels.smpp.reassembly import MAX_TEXT_PARTS, Reassembly, TextKey
 from throughline.messaging.channels.smpp.text import Alphabet, Joining, NoAlphabet, Part, TextTooLong, parts
 from throughline.messaging.channels.smpp.tlv import Tag
 from throughline.messaging.channels.smpp.udh import PartOf
@@ -39,9 +39,12 @@ def joined(made: list[Part]) -> str:
         assert held.text is not None
         if held.part is None:
             return held.text
-        whole = texts.add("1", "2", held.part, held.text, now_s=0) or whole
+        key = TextKey("1", "2", part.data_coding, held.part.reference, held.part.total)
+        whole = texts.add(key, held.part.number, held.raw, now_s=0) or whole
     assert whole is not None
-    return whole
+    found = decoded(whole, made[0].data_coding)
+    assert found is not None
+    return found
 
 
 def test_the_alphabet_is_whole() -> None:
@@ -150,6 +153,7 @@ def test_what_is_not_text_has_none() -> None:
     assert decoded(b"\xe4", 0, default=Alphabet.LATIN1) == "ä"
     assert decoded(b"\x6c\x49\xd8", 8) == "汉�"
     assert decoded(b"a\xff", 1) == "a�"
+    assert decoded(b"5\x1be\r\n", 1) == "5€\r\n"  # septets that are called IA5
     assert gsm7.decode(b"a\x1bz\x1b\x1b\x1b") == "az "
 
 
@@ -158,35 +162,48 @@ def test_sar_parameters_of_a_wrong_size_are_no_part() -> None:
     assert content(Message(short_message=b"a", tlvs=tlvs)).part is None
 
 
+def key(
+    reference: int = 7, total: int = 2, source: str = "1", destination: str = "2", coding: int = 0
+) -> TextKey:
+    return TextKey(source, destination, coding, reference, total)
+
+
 def test_doubled_parts_and_a_text_that_was_taken() -> None:
     texts = Reassembly()
-    first, second = PartOf(7, 2, 1), PartOf(7, 2, 2)
-    assert texts.add("1", "2", second, "b", now_s=0) is None
-    assert texts.add("1", "2", second, "b", now_s=1) is None
-    assert texts.add("1", "2", first, "a", now_s=2) == "ab"
-    assert texts.add("1", "2", first, "a", now_s=3) == "ab"  # nobody has confirmed it
-    texts.confirm("1", "2", first)
-    assert texts.add("1", "2", second, "b", now_s=4) is None
-    # Another person, another number of ours, another length: other texts.
-    assert texts.add("3", "2", first, "a", now_s=5) is None
-    assert texts.add("1", "4", first, "a", now_s=5) is None
-    assert texts.add("1", "2", PartOf(7, 3, 1), "a", now_s=5) is None
+    assert texts.add(key(), 2, b"b", now_s=0) is None
+    assert texts.add(key(), 2, b"b", now_s=1) is None
+    assert texts.add(key(), 1, b"a", now_s=2) == b"ab"
+    assert texts.add(key(), 1, b"a", now_s=3) == b"ab"  # nobody has confirmed it
+    texts.confirm(key())
+    assert texts.add(key(), 2, b"b", now_s=4) is None
+    # Another person, another number of ours, another length, another alphabet: other texts.
+    for other in (key(source="3"), key(destination="4"), key(total=3), key(coding=8)):
+        assert texts.add(other, 1, b"a", now_s=5) is None
 
 
 def test_a_reference_that_comes_round_begins_anew() -> None:
     texts = Reassembly()
-    texts.add("1", "2", PartOf(7, 2, 1), "old", now_s=0)
-    assert texts.add("1", "2", PartOf(7, 2, 1), "new", now_s=1) is None
-    assert texts.add("1", "2", PartOf(7, 2, 2), "!", now_s=2) == "new!"
+    texts.add(key(), 1, b"old", now_s=0)
+    assert texts.add(key(), 1, b"new", now_s=1) is None
+    assert texts.add(key(), 2, b"!", now_s=2) == b"new!"
+
+
+def test_a_character_may_be_cut_in_two() -> None:
+    texts, smile = Reassembly(), "😀".encode("utf-16-be")
+    assert texts.add(key(coding=8), 1, smile[:2], now_s=0) is None
+    whole = texts.add(key(coding=8), 2, smile[2:], now_s=0)
+    assert whole is not None
+    assert decoded(whole, 8) == "😀"
 
 
 def test_unfinished_texts_have_a_time_and_a_number() -> None:
     texts = Reassembly(time_limit_s=10, max_texts=3)
-    texts.add("1", "2", PartOf(1, 2, 1), "a", now_s=0)
-    assert texts.add("1", "2", PartOf(1, 2, 2), "b", now_s=10) is None  # too late for the first
+    texts.add(key(1), 1, b"a", now_s=0)
+    assert texts.add(key(1), 2, b"b", now_s=10) is None  # too late for the first
     for reference in range(50):
-        texts.add("1", "2", PartOf(reference, 2, 1), "a", now_s=11)
+        texts.add(key(reference), 1, b"a", now_s=11)
     assert len(texts) == 3
-    assert texts.add("1", "2", PartOf(9, MAX_TEXT_PARTS + 1, 1), "a", now_s=12) is None
-    assert texts.add("1", "2", PartOf(9, 2, 1), "a" * 1001, now_s=12) is None
+    assert texts.add(key(9, MAX_TEXT_PARTS + 1), 1, b"a", now_s=12) is None
+    assert texts.add(key(9), 3, b"a", now_s=12) is None
+    assert texts.add(key(9), 1, b"a" * 1001, now_s=12) is None
     assert len(texts) == 3

@@ -12,8 +12,9 @@ from throughline.messaging.channels.smpp.text import HAS_UDH, Alphabet
 from throughline.messaging.channels.smpp.tlv import Tag
 from throughline.messaging.channels.smpp.udh import PartOf
 
+_IA5 = 1
 _CODECS: Mapping[int, str] = MappingProxyType(
-    {1: "ascii", 3: "latin-1", 6: "iso8859-5", 7: "iso8859-8", 8: "utf-16-be"}
+    {_IA5: "ascii", 3: "latin-1", 6: "iso8859-5", 7: "iso8859-8", 8: "utf-16-be"}
 )
 _BINARY = frozenset({2, 4})
 _CLASSES = 0xF0
@@ -43,6 +44,8 @@ def decoded(raw: bytes, data_coding: int, *, default: Alphabet = Alphabet.GSM7) 
     """The characters of content in a data_coding. What can't be read within it becomes U+FFFD."""
     if data_coding & _CLASSES == _CLASSES:  # 3GPP TS 23.038: bit 2 tells 8-bit data
         data_coding = 4 if data_coding & 0x04 else 0
+    if data_coding == _IA5 and any(byte < 0x20 and byte not in b"\t\n\r" for byte in raw):
+        data_coding, default = 0, Alphabet.GSM7  # some peers write septets and call them IA5
     if data_coding in _BINARY:
         return None
     if data_coding == 0:
