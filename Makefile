@@ -55,4 +55,4 @@ lock: setup-dev ## pin the requirements anew, with hashes and without any regist
 	@tools/lock.sh
 
 clean: ## remove what the commands above made, but no data
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache site artifacts
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache site artifacts tests/messaging_smpp/peer/node_modules

@@ -80,3 +80,18 @@ if [ "$what" = dev ] && ! command -v chromium >/dev/null; then
     debian chromium fonts-noto-cjk ||
         skipped "Chromium and its Chinese fonts can't be installed by this account: the browser tests will not run"
 fi
+
+# An SMSC that we did not write, for the SMPP session to be tried against.
+peer=tests/messaging_smpp/peer
+if [ "$what" = dev ]; then
+    stamp=$peer/node_modules/.made-$(sha256sum <"$peer/package-lock.json" | cut -c1-16)
+    if [ ! -e "$stamp" ]; then
+        if { command -v node >/dev/null && command -v npm >/dev/null; } || debian nodejs npm; then
+            say "installing the SMSC of the tests"
+            { npm ci --prefix "$peer" --ignore-scripts --no-audit --no-fund --silent && touch "$stamp"; } ||
+                skipped "npm could not install the SMSC of the tests: the SMPP session will not be tried against it"
+        else
+            skipped "node and npm can't be installed by this account: the SMPP session will not be tried against a foreign SMSC"
+        fi
+    fi
+fi
