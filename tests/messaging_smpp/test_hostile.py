@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from messaging_smpp.raw_smsc import (
     DELIVER_SM,
     DELIVER_SM_RESP,
     ENQUIRE_LINK,
+    ENQUIRE_LINK_RESP,
+    SUBMIT_SM,
     Connection,
     delivery,
     listening,
@@ -19,6 +22,7 @@ from messaging_smpp.raw_smsc import (
 )
 from messaging_smpp.recorder import Recorder, scenario, session
 from throughline.messaging.channels.smpp import LinkState, Outgoing, SmppSession
+from throughline.messaging.channels.smpp.commands import Command
 from throughline.messaging.channels.smpp.tlv import Tag
 from throughline.messaging.ports import Verdict
 
@@ -107,6 +111,43 @@ async def test_bytes_come_one_by_one_and_fifty_pdus_at_once() -> None:
         assert {(await peer.read()).sequence for _ in range(50)} == set(range(2, 52))
         assert {receipt.ref for receipt in sink.receipts} == {str(n) for n in range(1, 52)}
         assert made.bound
+
+
+@scenario
+async def test_three_thousand_pdus_of_noise_leave_the_session_bound() -> None:
+    chance, sink = random.Random(20260601), Recorder()
+    commands = [command for command in Command if command is not Command.UNBIND] + [
+        0,
+        0xB,
+        0x102,
+        0x7777,
+        0x8000_7777,
+    ]
+    async with listening() as smsc, session(sink, smsc.port, inbound_limit=10_000) as made:
+        peer = await smsc.bound()
+        assert await made.wait_bound(5)
+        for _ in range(3000):
+            noise = chance.choice(
+                [b"", chance.randbytes(chance.randrange(300)), delivery(chance.randbytes(80))]
+            )
+            status = chance.choice([0, 0, 0x58, chance.randrange(2**32)])
+            peer.send(pdu(chance.choice(commands), chance.randrange(2**32), noise, status))
+        peer.send(pdu(ENQUIRE_LINK, 0xABCDEF))
+        for _ in range(4000):
+            answer = await peer.read()
+            if (answer.command_id, answer.sequence) == (ENQUIRE_LINK_RESP, 0xABCDEF):
+                break
+        assert made.bound
+        assert sink.receipts
+        assert sink.unread
+        sending = asyncio.create_task(made.submit(Outgoing("r", "8613800000000", "Hello")))
+        for _ in range(4000):
+            request = await peer.read()
+            if request.command_id == SUBMIT_SM:
+                peer.answer(request)
+                break
+        assert (await sending).verdict is Verdict.ACCEPTED
+        assert len(sink.links) == 1
 
 
 @pytest.mark.parametrize(
