@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import gc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -23,15 +24,20 @@ SCENARIO_S = 60.0
 
 
 def scenario(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
-    """A test that is a coroutine, with a limit."""
+    """A test that is a coroutine, with a limit. An error in any task of it is an error of the test."""
 
     @functools.wraps(test)
     def run(*args: Any, **named: Any) -> None:
+        failures: list[dict[str, Any]] = []
+
         async def limited() -> None:
+            asyncio.get_running_loop().set_exception_handler(lambda _, failure: failures.append(failure))
             async with asyncio.timeout(SCENARIO_S):
                 await test(*args, **named)
+            gc.collect()  # tasks tell of their errors when they go
 
         asyncio.run(limited())
+        assert not failures
 
     return run
 

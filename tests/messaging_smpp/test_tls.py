@@ -38,6 +38,8 @@ async def test_a_message_and_its_receipt_over_tls(certificate: Path) -> None:
         await peer.read()
         peer.close()
         assert (await sending).verdict is Verdict.UNKNOWN
+        await smsc.bound()
+        assert await made.wait_bound(5)
 
 
 @pytest.mark.parametrize("wrong", ["nobody we trust", "another name", "no TLS at all"])

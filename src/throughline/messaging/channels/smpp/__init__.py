@@ -2,7 +2,7 @@
 
 It knows no database. Whoever owns a session gives it an `EventSink`. Public: `SmppSession`, `SmppRoute`, `EventSink`
 and what passes between them (`Outgoing`, `TextResult`, `PartResult`, `LateAnswer`, `Receipt`, `Inbound`,
-`LinkEvent`, `LinkState`), `MessageState` with `attempt_state`, `Fault`.
+`PartOf`, `LinkEvent`, `LinkState`), `MessageState` with `attempt_state`, `Fault`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from throughline.messaging.channels.smpp.sink import (
 )
 from throughline.messaging.channels.smpp.states import MessageState, attempt_state
 from throughline.messaging.channels.smpp.status import Fault
+from throughline.messaging.channels.smpp.udh import PartOf
 
 __all__ = [
     "EventSink",
@@ -32,6 +33,7 @@ __all__ = [
     "LinkState",
     "MessageState",
     "Outgoing",
+    "PartOf",
     "PartResult",
     "Receipt",
     "SmppRoute",

@@ -7,6 +7,7 @@ import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from throughline.kernel.logging import get_logger
 from throughline.messaging.channels.smpp import status, tls
@@ -68,7 +69,7 @@ class Binding:
         """Keep the bind up until `close` or `stop`, or until the account is refused."""
         while not self._over.is_set():
             begun_s = self._clock()
-            event = await self._once()
+            event = await self._guarded()
             self.link = None
             if self._over.is_set():
                 return
@@ -109,6 +110,15 @@ class Binding:
         self._over.set()
         self._changed.set()
 
+    async def _guarded(self) -> LinkEvent:
+        """One link. An error that nobody foresaw is a link that failed: a bind that ended without a word would be
+        worse than one that is tried again."""
+        try:
+            return await self._once()
+        except Exception as error:
+            log.error("a link failed", route=self._route.name, error=type(error).__name__)  # noqa: TRY400
+            return self._event(LinkState.REFUSED, f"our own error: {type(error).__name__}")
+
     async def _once(self) -> LinkEvent:
         """One link from the first try to its end, and how it ended."""
         link = self._trying = Link(self._route, self._intake, self._bucket, self._clock)
@@ -120,8 +130,10 @@ class Binding:
             self.link = link
             self._changed.set()
             await self._tell(self._event(LinkState.BOUND))
-            why = await asyncio.shield(link.ended)
-            return self._event(LinkState.LOST, why, in_flight=link.lost_messages)
+            both: list[asyncio.Future[Any]] = [link.ended, watching]
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            link.drop("nobody looks after it")  # if it has not ended by itself
+            return self._event(LinkState.LOST, link.ended.result(), in_flight=link.lost_messages)
         except _Refused as refused:
             stop = refused.status in status.CREDENTIALS
             return self._event(

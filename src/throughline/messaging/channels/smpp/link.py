@@ -120,8 +120,8 @@ class Link:
                 return "rate"
             if wait_s:
                 await asyncio.wait([self.ended], timeout=wait_s)
-        if self.alive and not self.stream.clear:
-            await self.stream.wait_clear(max(0.0, ends_s - self._clock()))
+        while self.alive and not self.stream.clear and self._clock() < ends_s:
+            await self.stream.wait_clear(ends_s - self._clock())
         if not self.alive:
             return "no link"
         return "" if self.stream.clear else "the peer does not read"

@@ -44,6 +44,7 @@ class Stream(asyncio.Protocol):
             self.end(f"garbage: {error.why}")
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
         self._end(type(exc).__name__ if exc else "closed by the peer")
 
     def pause_writing(self) -> None:
@@ -80,16 +81,18 @@ class Stream(asyncio.Protocol):
         if transport is None or self._ended or transport.is_closing():
             return False
         transport.write(frame)
+        if transport.is_closing():
+            return self._sealed
         if transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
             transport.pause_reading()
-        return self._sealed or not transport.is_closing()
+        return True
 
     def end(self, why: str) -> None:
         """Drop the connection. What the kernel already has still leaves."""
-        if self._transport is not None and self._transport.get_write_buffer_size():
-            self._transport.abort()
-        elif self._transport is not None:
-            self._transport.close()
+        transport = self._transport
+        if not self._ended and transport is not None:
+            waits = not transport.is_closing() and transport.get_write_buffer_size()
+            (transport.abort if waits else transport.close)()
         self._end(why)
 
     def _end(self, why: str) -> None:
