@@ -154,6 +154,7 @@ class Binding:
                     route.port,
                     ssl=tls.context(route),
                     server_hostname=tls.server_name(route),
+                    ssl_shutdown_timeout=route.answer_limit_s if route.tls else None,
                 )
         except (OSError, TimeoutError, ValueError) as error:
             raise _Refused(f"not reached: {type(error).__name__}") from error

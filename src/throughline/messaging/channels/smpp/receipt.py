@@ -18,7 +18,9 @@ from throughline.messaging.channels.smpp.tlv import Tag
 
 MAX_TEXT_CHARS = 1000
 _KEY = re.compile(
-    r"(?<![A-Za-z0-9])((?:message|msg)?[ _-]?id|sub|dlvrd|submit[ _-]?date|done[ _-]?date|stat(?:us)?|err(?:or)?|text)[ \t]{0,8}[:=]",
+    r"(?<![A-Za-z0-9])"
+    r"((?:message|msg)?[ _-]?id|sub|dlvrd|submit[ _-]?date|done[ _-]?date|stat(?:us)?|err(?:or)?|text)"
+    r"[ \t]{0,8}[:=]",
     re.IGNORECASE,
 )
 _LONG = ("submit date", "done date", "stat", "err")
@@ -30,10 +32,10 @@ _ERROR = re.compile(r"[\x21-\x7e]{1,32}")
 class Receipt:
     """What an SMSC says of a message.
 
-    `ref` is the id as `SubmitResult.provider_ref` has it under the route's dialect, `other_refs` are other readings
-    of the same id, to be tried when it is not found. `err` is the SMSC's own code as written. Dates are in the
-    route's zone. `raw` is the whole PDU. `flaws` say what could not be read; without `ref` or `state` the receipt is `malformed`, and only
-    `raw` is left to look at.
+    `ref` is the id as `PartResult.provider_ref` has it under the route's dialect, `other_refs` are other readings of
+    the same id, to be tried when it is not found. `err` is the SMSC's own code as written. Dates are in the route's
+    zone. `raw` is the whole PDU. `flaws` say what could not be read; without `ref` or `state` the receipt is
+    `malformed`, and only `raw` is left to look at.
     """
 
     ref: str | None
