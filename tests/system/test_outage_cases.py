@@ -32,6 +32,7 @@ from throughline.lab.story.outside import SMS
 from throughline.lab.story.people import invent
 from throughline.lab.story.stage import Stage, set_up
 from throughline.lending import service as lending
+from throughline.line import incidents as line_incidents
 from throughline.line.models import Line, LineBelief
 from throughline.parties import service as parties
 from throughline.parties.purposes import Purpose
@@ -350,6 +351,8 @@ def crowd(region: str, due_in: int, size: int) -> list[UUID]:
 
     for first in range(0, size, 100):
         database().run(lambda session, first=first: some(session, first))  # type: ignore[misc]
+    # They are there for some time: their region is looked at by itself, as it is since the last quarter of an hour.
+    database().run(line_incidents.regroup)
     return made
 
 

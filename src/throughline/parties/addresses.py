@@ -33,6 +33,7 @@ FROZEN_BY_LINE = "line: "
 # whoever proved a number may have given it back the day after. `line` moves the end on while somebody tells it.
 PROOF_GOOD_FOR = timedelta(days=45)
 GIVEN_UP = "borrower: the number is no longer theirs"
+WRONG_PERSON = "line: a reply says that the number is somebody else's"
 
 
 class UnknownContactPoint(NotFound):
@@ -308,6 +309,17 @@ def give_up_contact_point(session: Session, contact_point_id: UUID, *, now: date
         aggregate_id=row.borrower_id,
         borrower_id=row.borrower_id,
     )
+
+
+def points_of_number(session: Session, number: str, *, limit: int = 50) -> list[tuple[UUID, UUID]]:
+    """Borrower and contact point of everybody who has that number (E.164) as theirs, at most `limit`."""
+    rows = session.execute(
+        select(ContactPointRow.borrower_id, ContactPointRow.id)
+        .where(ContactPointRow.value_index == value_index(ContactKind.PHONE, number))
+        .order_by(ContactPointRow.id)
+        .limit(limit)
+    )
+    return [(row.borrower_id, row.id) for row in rows]
 
 
 def value_index(kind: ContactKind, normal: str) -> bytes:

@@ -3,6 +3,7 @@
 from throughline.parties.addresses import (
     GIVEN_UP,
     PROOF_GOOD_FOR,
+    WRONG_PERSON,
     AddressStanding,
     LineStanding,
     TooManyContactPoints,
@@ -16,6 +17,7 @@ from throughline.parties.addresses import (
     freeze_contact_point,
     give_up_contact_point,
     index_of,
+    points_of_number,
     set_line_standing,
     set_line_standings,
     suspended_since,
@@ -53,6 +55,7 @@ from throughline.parties.rows import InvalidPersonalData, UnknownPerson
 __all__ = [
     "GIVEN_UP",
     "PROOF_GOOD_FOR",
+    "WRONG_PERSON",
     "AddressStanding",
     "AlreadyRegistered",
     "CheckedPerson",
@@ -86,6 +89,7 @@ __all__ = [
     "open_consent",
     "people",
     "person_facts",
+    "points_of_number",
     "profile",
     "register_person",
     "set_line_standing",
