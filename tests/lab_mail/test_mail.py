@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lab_sms.running import PATIENCE_S, Simulator, until
+from support.blocking import Blocking
 from throughline.messaging.channels.smtp import SmtpMail
 from throughline.messaging.ports import Outbound, Verdict
 
@@ -56,14 +57,16 @@ def _outbound(to: str) -> Outbound:
     )
 
 
-def _channel(post: Simulator, timeout_s: float = 20) -> SmtpMail:
-    return SmtpMail(
-        "127.0.0.1",
-        post.port + ABOVE,
-        sender="no-reply@throughline.invalid",
-        id_host="throughline.invalid",
-        starttls=False,
-        timeout_s=timeout_s,
+def _channel(post: Simulator, timeout_s: float = 20) -> Blocking:
+    return Blocking(
+        SmtpMail(
+            "127.0.0.1",
+            post.port + ABOVE,
+            sender="no-reply@throughline.invalid",
+            id_host="throughline.invalid",
+            starttls=False,
+            timeout_s=timeout_s,
+        )
     )
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from lab_sms.client import Client
 from lab_sms.running import Simulator
+from support.blocking import Blocking
 from throughline.lab.sms import signature, texts
 from throughline.lab.sms.answers import Refused
 from throughline.lab.sms.keys import ensure_keys
@@ -183,12 +184,14 @@ def test_faults_of_the_answer(centre: Simulator, client: Client, phone: str) -> 
 
 def test_the_platforms_own_client_is_understood(centre: Simulator, client: Client, phone: str) -> None:
     account = client.account
-    channel = AliyunSms(
-        centre.url,
-        key_id=account["access_key_id"],
-        key_secret=account["access_key_secret"],
-        sign_name=account["sign_name"],
-        call_timeout_s=20,
+    channel = Blocking(
+        AliyunSms(
+            centre.url,
+            key_id=account["access_key_id"],
+            key_secret=account["access_key_secret"],
+            sign_name=account["sign_name"],
+            call_timeout_s=20,
+        )
     )
     message = Outbound(
         client_ref=uuid4().hex,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from decimal import Decimal
@@ -11,16 +12,18 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import delete, select, text
 
 from messaging.mail_server import MailServer
 from messaging.people import Borrower, register, wish
 from messaging.sms_provider import ACCOUNT, SmsProvider
+from messaging_smpp import node_smsc
 from throughline.kernel import clock
 from throughline.kernel import settings as kernel_settings
 from throughline.kernel.db import Database
 from throughline.kernel.events import OutboxEvent
 from throughline.messaging import service
+from throughline.messaging.models import MsgRoute, MsgRouteEvent
 from throughline.parties import service as parties
 
 
@@ -55,7 +58,7 @@ def environment(
         "THROUGHLINE_MESSAGING_SMS_URL": sms_provider.url,
         "THROUGHLINE_MESSAGING_SMTP_PORT": str(mail_server.port),
         "THROUGHLINE_MESSAGING_CALL_TIMEOUT_S": "1",
-        "PYTHONPATH": str(Path(__file__).parent.parent),
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH", "")]),
     }
 
 
@@ -94,6 +97,7 @@ def clear_queue(database: Database) -> None:
         session.execute(text("DELETE FROM procrastinate_jobs WHERE status = 'todo'"))
         session.execute(text("DELETE FROM kernel_timer"))
         session.execute(text("UPDATE msg_step SET act_at = NULL"))
+        session.execute(text("UPDATE msg_attempt SET superseded_at = now() WHERE state = 'prepared'"))
 
 
 @pytest.fixture
@@ -162,3 +166,35 @@ def told(database: Database) -> Callable[[UUID], list[tuple[str, str]]]:
             return [(row.payload["channel"], row.payload["outcome"]) for row in rows]
 
     return read
+
+
+@pytest.fixture
+def use(
+    tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[list[dict[str, Any]]], Path]]:
+    """Set up these routes; nothing is known of any of them."""
+    with database.transaction() as session:
+        session.execute(delete(MsgRoute))
+        session.execute(delete(MsgRouteEvent))
+        session.execute(text("UPDATE msg_attempt SET superseded_at = now() WHERE state = 'prepared'"))
+        session.execute(text("UPDATE msg_attempt SET submitted_at = submitted_at - interval '3 hours'"))
+
+    def write(rows: list[dict[str, Any]]) -> Path:
+        file = tmp_path / f"routes-{len(list(tmp_path.iterdir()))}.json"
+        file.write_text(json.dumps({"routes": rows}), encoding="utf-8")
+        monkeypatch.setenv("THROUGHLINE_MESSAGING_ROUTES_FILE", str(file))
+        kernel_settings.forget()
+        return file
+
+    yield write
+    monkeypatch.undo()
+    kernel_settings.forget()
+
+
+@pytest.fixture(scope="session")
+def node() -> str:
+    """The path of node; without it, or without its package, the test is skipped and says so."""
+    missing = node_smsc.missing()
+    if missing:
+        pytest.skip(f"!!! SKIPPED: no route is tried against a foreign SMSC: {missing}")
+    return node_smsc.node()

@@ -1,8 +1,8 @@
-"""A sender process that a test may kill: the product's own loop over its queues."""
+"""A sender process that a test may kill: the product's own role."""
 
 from __future__ import annotations
 
-from throughline.kernel import worker
+from throughline.cli.roles import RoleName, play
 
 if __name__ == "__main__":
-    worker.run(["messages"], concurrency=2)
+    play(RoleName.SENDER)

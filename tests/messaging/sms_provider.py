@@ -93,6 +93,7 @@ class SmsProvider:
 
         class Server(ThreadingHTTPServer):
             daemon_threads = True
+            request_queue_size = 128
 
             def handle_error(self, request: Any, client_address: Any) -> None:
                 del request, client_address  # a killed client is what some tests are about

@@ -10,6 +10,7 @@ import pytest
 
 from messaging.mail_server import MailServer
 from messaging.sms_provider import KEY_ID, KEY_SECRET, SIGN_NAME, SmsProvider
+from support.blocking import Blocking
 from throughline.kernel import clock
 from throughline.messaging.channels.acs_signature import canonical_query, signed_headers
 from throughline.messaging.channels.aliyun_sms import AliyunSms, verdict_of
@@ -29,14 +30,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def relay(port: int, *, starttls: bool = False) -> SmtpMail:
-    return SmtpMail(
+def relay(port: int, *, starttls: bool = False) -> Blocking:
+    return Blocking(SmtpMail(
         "127.0.0.1", port, sender="no-reply@lender.example", id_host="lender.example", starttls=starttls, timeout_s=1
-    )  # fmt: skip
+    ))  # fmt: skip
 
 
-def account(url: str, *, secret: str = KEY_SECRET) -> AliyunSms:
-    return AliyunSms(url, key_id=KEY_ID, key_secret=secret, sign_name=SIGN_NAME, call_timeout_s=0.5)
+def account(url: str, *, secret: str = KEY_SECRET) -> Blocking:
+    return Blocking(AliyunSms(url, key_id=KEY_ID, key_secret=secret, sign_name=SIGN_NAME, call_timeout_s=0.5))
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from messaging.people import Borrower, register
 from messaging.sms_provider import CALLBACK_TOKEN, SmsProvider
 from throughline.kernel import http
 from throughline.kernel.db import Database
-from throughline.messaging import api
+from throughline.messaging import api, hooks
 from throughline.messaging.models import MsgReceipt
 from throughline.messaging.receipts import read_report
 from throughline.messaging.service import IntentStory
@@ -111,7 +111,7 @@ def test_the_answer_and_the_door(
     assert push([]).json() == {"code": 0, "msg": "成功"}
     assert push([], token="x" * len(CALLBACK_TOKEN)).status_code == 401
     assert push([], token="错").status_code == 401
-    assert push(b"[" + b" " * api.MAX_REPORT_BYTES + b"]").status_code == 413
+    assert push(b"[" + b" " * hooks.MAX_REPORT_BYTES + b"]").status_code == 413
     # A reference that is ours but was never sent is no receipt of ours.
     intent_id = ask(phone_only)
     prepared = story(intent_id).steps[0].attempts[0].id.hex

@@ -14,12 +14,12 @@ from sqlalchemy import select
 from messaging.mail_server import MailServer
 from messaging.people import Borrower, register, states, wish
 from messaging.sms_provider import SmsProvider
+from support.sending import send
 from throughline.kernel import clock
 from throughline.kernel.db import Database
 from throughline.line import service as line
 from throughline.line.models import LineSignal
 from throughline.messaging import jobs, receipts, service
-from throughline.messaging.models import MsgAttempt
 from throughline.messaging.receipts import Receipt
 from throughline.messaging.service import IntentStory
 from throughline.parties import service as parties
@@ -32,7 +32,7 @@ Told = Callable[[UUID], list[tuple[str, str]]]
 
 def receive(database: Database, out_id: str, *, delivered: bool = True, code: str = "UNDELIV") -> str:
     receipt = Receipt(out_id, "biz", delivered, "DELIVRD" if delivered else code, None)
-    return database.run(lambda session: receipts.take(session, receipt, now=clock.now()))
+    return database.run(lambda session: receipts.take(session, "aliyun-sms", receipt, now=clock.now()))
 
 
 def test_a_wish_with_the_same_key_is_the_same_message(
@@ -251,17 +251,16 @@ def test_nothing_is_sent_before_its_time(
     assert len(sms.accepted) == 1
 
 
-def test_two_workers_that_take_the_same_job_send_once(
+def test_senders_side_by_side_send_each_message_once(
     database: Database, borrower: Borrower, sms: SmsProvider, ask: Ask
 ) -> None:
-    intent_id = ask(borrower)
-    with database.transaction() as session:
-        attempt_id = session.execute(
-            select(MsgAttempt.id).where(MsgAttempt.intent_id == intent_id)
-        ).scalar_one()
+    for number in range(12):
+        ask(borrower, idem_key=f"side-by-side-{number}")
+
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda _: jobs.send(attempt_id=str(attempt_id)), range(4)))
-    assert (sms.calls, len(sms.accepted)) == (1, 1)
+        counts = list(pool.map(lambda _: send(database), range(4)))
+    assert sum(counts) == 12
+    assert (sms.calls, len(sms.accepted)) == (12, 12)
 
 
 def test_reading_it_in_the_inbox_calls_off_what_was_not_sent(

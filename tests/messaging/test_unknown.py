@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -21,7 +22,10 @@ from throughline.kernel import clock
 from throughline.kernel.db import Database
 from throughline.messaging import attempts, jobs
 from throughline.messaging.models import MsgAttempt
+from throughline.messaging.plan import Channel
 from throughline.messaging.ports import Finding, Outbound, Question, SubmitResult, Verdict
+from throughline.messaging.routes.config import RouteSettings
+from throughline.messaging.sender.outlets import Outlet
 from throughline.messaging.service import IntentStory
 
 HERE = Path(__file__).parent
@@ -176,17 +180,25 @@ def test_a_provider_that_answers_nothing_does_not_hold_back_the_other_way(
 
 def test_a_channel_that_breaks_its_promise_leaves_a_doubt() -> None:
     class Broken:
-        name = "broken"
+        up = True
 
-        def submit(self, message: Outbound) -> SubmitResult:
+        async def open(self) -> None:
+            raise NotImplementedError
+
+        async def submit(self, message: Outbound) -> SubmitResult:
             raise RuntimeError(message.client_ref)
 
-        def query(self, question: Question) -> Finding | None:
+        async def query(self, question: Question) -> Finding | None:
+            raise NotImplementedError
+
+        async def close(self) -> None:
             raise NotImplementedError
 
     message = Outbound("ref", "+8613800000001", "en", "text")
-    assert jobs.submit(Broken(), message) == SubmitResult(Verdict.UNKNOWN, code="RuntimeError")
-    assert jobs.submit(None, message).verdict is Verdict.NOT_SENT
+    route = RouteSettings(name="broken", channel=Channel.SMS, adapter="aliyun-sms")
+    outlet = Outlet(route, Broken())
+    assert asyncio.run(outlet.submit(1, message)) == SubmitResult(Verdict.UNKNOWN, code="RuntimeError")
+    assert asyncio.run(Outlet(route).submit(1, message)).verdict is Verdict.NOT_SENT
 
 
 def test_mail_of_class_never_has_no_second_copy(
@@ -233,14 +245,23 @@ def test_a_receipt_settles_the_unknown_without_a_question(
     assert (len(sms.accepted), sms.queries) == (1, 0)
 
 
+def first_route(klass: str, avoid: str | None) -> str:
+    """The only route that is set up."""
+    del klass, avoid
+    return "aliyun-sms"
+
+
 def test_an_outdated_claim_is_believed_only_when_it_says_accepted(
     database: Database, phone_only: Borrower, ask: Ask, story: Story, demo_clock: Callable[..., Any]
 ) -> None:
     intent_id = ask(phone_only)
     attempt_id = story(intent_id).steps[0].attempts[0].id
-    claim = database.run(lambda session: attempts.claim(session, attempt_id, now=clock.now()))
+    claim = database.run(lambda session: attempts.claim(session, attempt_id, first_route, now=clock.now()))
     assert claim is not None
-    assert database.run(lambda session: attempts.claim(session, attempt_id, now=clock.now())) is None
+    assert (
+        database.run(lambda session: attempts.claim(session, attempt_id, first_route, now=clock.now()))
+        is None
+    )
     demo_clock(minutes=2)
     jobs.sweep(0)
 

@@ -9,6 +9,7 @@ from procrastinate import App
 from procrastinate.periodic import PeriodicDeferrer, PeriodicRegistry
 from sqlalchemy import text
 
+from support.sending import work_off
 from throughline.kernel import clock, jobs
 from throughline.kernel.db import Database
 
@@ -20,8 +21,15 @@ BEGIN NEW.scheduled_at := NEW.scheduled_at + interval '9000 days'; RETURN NEW; E
 CREATE OR REPLACE TRIGGER test_put_off BEFORE INSERT OR UPDATE OF scheduled_at ON procrastinate_jobs
 FOR EACH ROW WHEN (NEW.scheduled_at > now() AND NEW.scheduled_at < now() + interval '1 day')
 EXECUTE FUNCTION test_put_off();
+CREATE OR REPLACE FUNCTION test_put_off_try() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN NEW.due_at := NEW.due_at + interval '9000 days'; RETURN NEW; END $$;
+CREATE OR REPLACE TRIGGER test_put_off_try BEFORE INSERT ON msg_attempt
+FOR EACH ROW WHEN (NEW.try_n > 1 AND NEW.due_at > NEW.prepared_at) EXECUTE FUNCTION test_put_off_try();
 """
 RELEASE = """
+DROP TRIGGER test_put_off_try ON msg_attempt;
+DROP FUNCTION test_put_off_try;
+UPDATE msg_attempt SET due_at = due_at - interval '9000 days' WHERE due_at > now() + interval '8000 days';
 DROP TRIGGER test_put_off ON procrastinate_jobs;
 DROP FUNCTION test_put_off;
 UPDATE procrastinate_jobs SET scheduled_at = scheduled_at - interval '9000 days'
@@ -61,6 +69,7 @@ async def _rounds(database: Database, *, rounds: int, timers: bool, hurry: bool)
                 while waiting and rounds:
                     runs, rounds = runs + waiting, rounds - 1
                     await _work(app)
+                    await work_off(database)
                     waiting = _waiting(database, timers=timers, hurry=hurry) if rounds else 0
             finally:
                 app.periodic_registry = registry
@@ -74,11 +83,20 @@ def _waiting(database: Database, *, timers: bool, hurry: bool) -> int:
             jobs.sweep_timers(session, now=clock.now())
         if hurry:
             session.execute(text("UPDATE procrastinate_jobs SET scheduled_at = NULL WHERE status = 'todo'"))
-        return int(
-            session.execute(
-                text("SELECT count(*) FROM procrastinate_jobs WHERE status = 'todo'")
-            ).scalar_one()
-        )
+            session.execute(_RETRIES_NOW, {"now": clock.now()})
+        return int(session.execute(_WAIT, {"now": clock.now()}).scalar_one())
+
+
+# A try again after another has its wait; a first one may wait for its `not_before`, which is no retry.
+_RETRIES_NOW = text(
+    "UPDATE msg_attempt SET due_at = :now WHERE state = 'prepared' AND try_n > 1 AND due_at > :now"
+)
+_WAIT = text(
+    """
+    SELECT (SELECT count(*) FROM procrastinate_jobs WHERE status = 'todo')
+      + (SELECT count(*) FROM msg_attempt WHERE state = 'prepared' AND superseded_at IS NULL AND due_at <= :now)
+    """
+)
 
 
 async def _work(app: App) -> None:

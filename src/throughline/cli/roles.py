@@ -90,6 +90,7 @@ def play(role: RoleName) -> None:
 
     configure(role.value)
     check_offers()
+    check_routes()
     if role is RoleName.WEB:
         _serve_web()
         return
@@ -97,6 +98,9 @@ def play(role: RoleName) -> None:
     keep_writing_metrics(role.value)
     if role is RoleName.SEQUENCER:
         _sequence()
+        return
+    if role is RoleName.SENDER:
+        _send()
         return
     concurrency = SYSTEM_CONCURRENCY if role is RoleName.SYSTEM else settings().worker_concurrency
     _work(QUEUES_OF[role], concurrency)
@@ -111,6 +115,32 @@ def check_offers() -> None:
         offers()
     except OffersWrong as error:
         fail(f"joint offers: {error}")
+
+
+def check_routes() -> None:
+    """End with a message if the lender's file of message routes can't be used."""
+    from throughline.cli.output import fail
+    from throughline.messaging import registry
+    from throughline.messaging.routes.config import RoutesWrong
+
+    try:
+        registry.check()
+    except RoutesWrong as error:
+        fail(f"message routes: {error}")
+
+
+def _send() -> None:
+    """Messages over their routes, and beside them the calls that are jobs."""
+    from throughline.kernel import rooms
+    from throughline.kernel.settings import settings
+    from throughline.messaging.sender import process
+
+    rooms.load_all()
+    sender = process.start()
+    try:
+        _work(QUEUES_OF[RoleName.SENDER], settings().worker_concurrency)
+    finally:
+        sender.stop()
 
 
 def _work(queues: Sequence[str], concurrency: int) -> None:

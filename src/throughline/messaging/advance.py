@@ -41,7 +41,7 @@ def advance(session: Session, intent_id: UUID, *, now: datetime) -> list[UUID]:
             continue
         match StepState(step.state):
             case StepState.READY:
-                _send(plan, step)
+                _outwaited(plan, step)
             case StepState.SENDING:
                 attempts.lease_is_over(plan, step)
             case StepState.SENT:
@@ -66,17 +66,18 @@ def postpone(session: Session, intent_id: UUID, *, now: datetime) -> None:
     )
 
 
-def _send(plan: Plan, step: MsgStep) -> None:
-    attempt = plan.newest_attempt(step)
-    if plan.late or attempt is None:
+def _outwaited(plan: Plan, step: MsgStep) -> None:
+    """No route has taken it in time: another way must not wait for that. The last way waits until the deadline."""
+    if plan.late:
         flow.end(plan, step, StepState.EXPIRED, reasons.TOO_LATE)
-        return
-    begin.send_by_job(plan.session, attempt.id)
-    flow.put(plan, step, StepState.READY, act_at=plan.now + schedule.JOB_IS_LATE)
+    elif any(StepState(other.state) is StepState.PLANNED for other in plan.steps):
+        flow.end(plan, step, StepState.FAILED, reasons.NOT_TAKEN)
+    else:
+        flow.put(plan, step, StepState.READY, act_at=plan.intent.deadline)
 
 
 def _no_receipt(plan: Plan, step: MsgStep) -> None:
     attempt = plan.newest_attempt(step)
     flow.put(plan, step, StepState.SENT, act_at=None)
-    if attempt is not None and registry.BY_NAME[attempt.route].has_receipts:
+    if attempt is not None and registry.capabilities(attempt.route).receipts:
         flow.tell(plan, step, bilingual(reasons.NO_RECEIPT))

@@ -1,40 +1,29 @@
-"""HTTP of messaging: a borrower's inbox, staff's list, and the door for the SMS provider's receipts."""
+"""HTTP of messaging: a borrower's inbox, staff's list, and the doors of `hooks`."""
 
 from __future__ import annotations
 
-import hmac
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
 
 from throughline.kernel import clock, http
-from throughline.kernel.db import database
-from throughline.kernel.errors import TooLarge, Unauthenticated, Unavailable
+from throughline.kernel.errors import Unauthenticated
 from throughline.kernel.http import BorrowerCaller, Paged, PageParams, Reading, Writing, problems
-from throughline.kernel.i18n import N_, Text
-from throughline.kernel.logging import get_logger
-from throughline.messaging import receipts, service
+from throughline.kernel.i18n import Text
+from throughline.messaging import service
+from throughline.messaging.hooks import hooks_router
 from throughline.messaging.lattice import AttemptState
-from throughline.messaging.settings import NoSmsAccount, load_settings
+from throughline.messaging.routes import api as routes_api
 from throughline.messaging.steps import OUTCOMES, StepState
 
-log = get_logger(__name__)
+__all__ = ["hooks_router", "router"]
 
-router = APIRouter(prefix="/api/v1", tags=["messaging"])
-hooks_router = APIRouter(prefix="/hooks/messaging", tags=["hooks"])
-
-MAX_REPORT_BYTES = 256 * 1024
-
-
-class ReportRefused(Unauthenticated):
-    """A report of receipts whose address is not the one that we gave to the provider."""
-
-    code = "report-refused"
-    title = N_("The report was not accepted")
+router = APIRouter()
+messages_router = APIRouter(prefix="/api/v1", tags=["messaging"])
 
 
 class MessageOut(BaseModel):
@@ -123,7 +112,7 @@ class IntentStoryOut(BaseModel):
     steps: list[StepOut]
 
 
-@router.get("/me/messages", responses=problems(401, 403))
+@messages_router.get("/me/messages", responses=problems(401, 403))
 def my_messages(session: Reading, page: PageParams, caller: BorrowerCaller) -> Paged[MessageOut]:
     """The caller's own messages, newest first: also what a line that is out could not receive."""
     if caller.id is None:
@@ -133,7 +122,7 @@ def my_messages(session: Reading, page: PageParams, caller: BorrowerCaller) -> P
     return http.paged(found, page, lambda item: item.id)
 
 
-@router.post(
+@messages_router.post(
     "/me/messages/{message_id}/read",
     responses=problems(401, 403, 404, 422),
     response_model=MessageOut,
@@ -151,7 +140,7 @@ def read_my_message(message_id: UUID, caller: BorrowerCaller, write: Writing) ->
     return write.once(read)
 
 
-@router.get(
+@messages_router.get(
     "/messages",
     responses=problems(401, 403),
     dependencies=[Depends(http.require_scope("messaging:read"))],
@@ -170,7 +159,7 @@ def list_messages(
     return http.paged(found, page, lambda item: item.id)
 
 
-@router.get(
+@messages_router.get(
     "/messages/{intent_id}",
     responses=problems(401, 403, 404),
     dependencies=[Depends(http.require_scope("messaging:read"))],
@@ -180,37 +169,5 @@ def message_story(intent_id: UUID, session: Reading) -> IntentStoryOut:
     return IntentStoryOut.model_validate(service.intent_story(session, intent_id), from_attributes=True)
 
 
-async def _report(request: Request) -> bytes:
-    body = await request.body()
-    if len(body) > MAX_REPORT_BYTES:
-        raise TooLarge
-    return body
-
-
-@hooks_router.post(
-    "/sms/{token}",
-    responses=problems(401, 413, 503),
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {"application/json": {"schema": {"type": "array", "items": {"type": "object"}}}},
-        }
-    },
-)
-def take_sms_receipts(
-    token: Annotated[str, Path(max_length=200)], body: Annotated[bytes, Depends(_report)]
-) -> dict[str, str | int]:
-    """Receipts of the SMS provider (Alibaba Cloud SmsReport), acknowledged after they are stored.
-
-    The last part of the address is the secret that proves the sender. What can't be read is counted and
-    acknowledged all the same.
-    """
-    try:
-        expected = load_settings().sms_account().callback_token.get_secret_value()
-    except NoSmsAccount:
-        raise Unavailable from None
-    if not hmac.compare_digest(token.encode(), expected.encode()):
-        receipts.RECEIPTS.labels("refused").inc()
-        raise ReportRefused
-    receipts.take_report(body, lambda verb: database().run(verb, retry_s=10), now=clock.now())
-    return {"code": 0, "msg": "成功"}
+router.include_router(messages_router)
+router.include_router(routes_api.router)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -14,11 +15,12 @@ from throughline.kernel import jobs
 from throughline.kernel.i18n import bilingual
 from throughline.kernel.logging import get_logger
 from throughline.messaging import flow, reasons, registry, schedule, signals
-from throughline.messaging.begin import QUEUE, prepare, start_next, stopped
+from throughline.messaging.begin import prepare, start_next, stopped
 from throughline.messaging.flow import Plan
 from throughline.messaging.lattice import AttemptState, risen
 from throughline.messaging.models import MsgAttempt, MsgStep
 from throughline.messaging.outbound import address, outbound
+from throughline.messaging.plan import Channel
 from throughline.messaging.ports import AGAIN, Finding, Outbound, Question, SubmitResult, Verdict
 from throughline.messaging.steps import IN_FLIGHT, StepState
 from throughline.messaging.templates import template
@@ -27,7 +29,15 @@ from throughline.parties import service as parties
 log = get_logger(__name__)
 
 ASK = "messaging.ask"
+QUEUE = "messages"
+# After these another route may do better at once; the first two of a step change it, then the usual waits begin.
+ELSEWHERE = frozenset({Verdict.NOT_SENT, Verdict.REJECTED_RETRY})
+MOST_CHANGES = 2
 BOUNCE = "email.bounce"
+
+
+# The route for a message of a class, avoiding one; None when no route has room.
+Choose = Callable[[str, str | None], str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +50,15 @@ class Claim:
     message: Outbound
 
 
-def claim(session: Session, attempt_id: UUID, *, now: datetime) -> Claim | None:
-    """Commit "submitted" before the first byte; None when there is nothing to send (any more).
+def claim(session: Session, attempt_id: UUID, choose: Choose, *, now: datetime) -> Claim | None:
+    """Commit "submitted" with the chosen route before the first byte; None when there is nothing to send (any more),
+    or no route has room.
 
     Whether the address may be written to is asked again here, in the transaction of the send.
     """
     plan, attempt = _locked(session, attempt_id, now)
     step = plan.step(attempt.step_n)
-    if attempt.state != AttemptState.PREPARED or attempt.superseded_at is not None:
+    if attempt.state != AttemptState.PREPARED or attempt.superseded_at is not None or now < attempt.due_at:
         return None
     if plan.intent.not_before is not None and now < plan.intent.not_before:
         return None
@@ -58,13 +69,32 @@ def claim(session: Session, attempt_id: UUID, *, now: datetime) -> Claim | None:
     if stopped(plan, step):
         start_next(plan)
         return None
+    route = choose(plan.intent.klass, _failed_on(plan, step, attempt))
+    if route is None:
+        return None
     message = outbound(plan, step, attempt)
+    attempt.route = route
     attempt.state, attempt.submitted_at = AttemptState.SUBMITTED.value, now
     attempt.fence += 1
     attempt.lease_until = now + schedule.LEASE
     attempt.content_class = template(plan.intent.template).outside.content_class
     flow.put(plan, step, StepState.SENDING, act_at=attempt.lease_until)
-    return Claim(attempt_id, attempt.route, attempt.fence, message)
+    return Claim(attempt_id, route, attempt.fence, message)
+
+
+def _failed_on(plan: Plan, step: MsgStep, attempt: MsgAttempt) -> str | None:
+    """The route on which the try before ended badly: another one is better now, if there is one."""
+    if attempt.try_n == 1:
+        return None
+    return plan.session.scalars(
+        select(MsgAttempt.route).where(
+            MsgAttempt.borrower_id == step.borrower_id,
+            MsgAttempt.intent_id == step.intent_id,
+            MsgAttempt.step_n == step.n,
+            MsgAttempt.try_n == attempt.try_n - 1,
+            MsgAttempt.submitted_at.is_not(None),
+        )
+    ).one_or_none()
 
 
 def record(session: Session, attempt_id: UUID, fence: int, result: SubmitResult, *, now: datetime) -> None:
@@ -134,7 +164,7 @@ def doubt_is_due(plan: Plan, step: MsgStep) -> None:
     attempt = plan.newest_attempt(step)
     if attempt is None or attempt.state != AttemptState.UNKNOWN:
         return
-    if registry.BY_NAME[attempt.route].can_query and not plan.late:
+    if registry.capabilities(attempt.route).query and not plan.late:
         jobs.defer(plan.session, ASK, {"attempt_id": str(attempt.id)}, queue=QUEUE)
         flow.put(plan, step, StepState.UNKNOWN, act_at=plan.now + schedule.ASK_AGAIN, timer=True)
     else:
@@ -184,7 +214,7 @@ def answer(session: Session, attempt_id: UUID, finding: Finding | None, *, now: 
 def _accepted(plan: Plan, step: MsgStep, attempt: MsgAttempt) -> None:
     until = min(plan.now + plan.policy.receipt_wait, max(plan.intent.deadline, plan.now))
     flow.put(plan, step, StepState.SENT, act_at=until, timer=True)
-    if not registry.BY_NAME[attempt.route].has_receipts:
+    if not registry.capabilities(attempt.route).receipts:
         flow.tell(plan, step, bilingual(reasons.ACCEPTED))
 
 
@@ -235,6 +265,9 @@ def _try_again(plan: Plan, attempt: MsgAttempt, result: SubmitResult) -> None:
     throttled = result.verdict is Verdict.THROTTLED
     chance = random.random()  # noqa: S311 - jitter, not a secret
     at = plan.now + schedule.back_off(attempt.try_n, chance, throttled=throttled)
+    elsewhere = len(registry.routes_of(Channel(step.channel), plan.intent.klass)) > 1
+    if result.verdict in ELSEWHERE and elsewhere and attempt.try_n <= MOST_CHANGES:
+        at = plan.now
     others = any(StepState(other.state) is StepState.PLANNED for other in plan.steps)
     most = schedule.MAX_TRIES if others else schedule.MAX_TRIES_OF_LAST
     under_way = attempt.superseded_at is None and StepState(step.state) in IN_FLIGHT

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from throughline.kernel import jobs
-from throughline.kernel.clock import real_now
 from throughline.kernel.i18n import bilingual
 from throughline.kernel.ids import new_id
 from throughline.messaging import flow, reasons, registry, schedule, standing
@@ -21,9 +19,6 @@ from throughline.messaging.steps import BLOCKING, READ, StepState
 from throughline.messaging.templates import template
 from throughline.parties import service as parties
 from throughline.parties.purposes import Purpose
-
-SEND = "messaging.send"
-QUEUE = "messages"
 
 
 def start_next(plan: Plan) -> None:
@@ -58,7 +53,7 @@ def stopped(plan: Plan, step: MsgStep) -> bool:
     if why == standing.LINE_OFF:
         hold(plan, step)
         return True
-    if why is None and registry.route(Channel(step.channel)) is None:
+    if why is None and not registry.routes_of(Channel(step.channel), plan.intent.klass):
         why = reasons.NO_ROUTE
     if why is None and _says_too_much(plan, step):
         why = reasons.TOO_PERSONAL
@@ -97,10 +92,10 @@ def hold(plan: Plan, step: MsgStep) -> None:
 
 
 def prepare(plan: Plan, step: MsgStep, *, at: datetime) -> MsgAttempt:
-    """Write the next attempt of a step with its reference, and the job that sends it."""
+    """Write the next attempt of a step with its reference. The sender takes it when its time has come."""
     before = plan.newest_attempt(step)
-    route = registry.route(Channel(step.channel))
-    if route is None:
+    routes = registry.routes_of(Channel(step.channel), plan.intent.klass)
+    if not routes:
         raise RuntimeError("a step without a route is never prepared")
     attempt_id = new_id()
     attempt = MsgAttempt(
@@ -109,7 +104,10 @@ def prepare(plan: Plan, step: MsgStep, *, at: datetime) -> MsgAttempt:
         intent_id=step.intent_id,
         step_n=step.n,
         try_n=before.try_n + 1 if before else 1,
-        route=route.name,
+        channel=step.channel,
+        urgency=plan.policy.urgency,
+        due_at=at,
+        route=routes[0].name,
         contact_point_id=step.contact_point_id,
         client_ref=attempt_id.hex,
         state=AttemptState.PREPARED.value,
@@ -118,16 +116,6 @@ def prepare(plan: Plan, step: MsgStep, *, at: datetime) -> MsgAttempt:
     )
     plan.session.add(attempt)
     plan.session.flush()
-    wait = at - plan.now
-    far = wait > timedelta(minutes=10)
-    # The job is the quick way; should it be lost, the sweep finds the step by its time.
-    flow.put(plan, step, StepState.READY, act_at=at if far else at + schedule.JOB_IS_LATE, timer=far)
-    if not far:
-        send_by_job(plan.session, attempt_id, wait)
+    until = min(at + plan.policy.receipt_wait, plan.intent.deadline)
+    flow.put(plan, step, StepState.READY, act_at=max(at, until))
     return attempt
-
-
-def send_by_job(session: Session, attempt_id: UUID, wait: timedelta = timedelta()) -> None:
-    """Defer the job that sends an attempt."""
-    at = real_now() + wait if wait > timedelta() else None
-    jobs.defer(session, SEND, {"attempt_id": str(attempt_id)}, queue=QUEUE, at=at)

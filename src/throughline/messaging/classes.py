@@ -34,12 +34,14 @@ class MessageClass(StrEnum):
 class ClassPolicy:
     """`resend_after` None: an unknown end counts as sent, and this step never gets a second copy.
 
-    `receipt_wait`: how long the plan waits for a receipt before it goes on to its next step.
+    `receipt_wait`: how long the plan waits for a receipt before it goes on to its next step. `urgency`: in a queue the
+    lowest goes first.
     """
 
     highest: ContentClass
     resend_after: timedelta | None
     receipt_wait: timedelta
+    urgency: int
 
 
 _HOLD = timedelta(seconds=60)
@@ -48,13 +50,13 @@ _QUARTER = timedelta(minutes=15)
 # Waits after what providers of fallback chains offer (30 s to 12 h); always cut by the deadline.
 POLICIES = MappingProxyType(
     {
-        MessageClass.OTP: ClassPolicy(ContentClass.C0, timedelta(), timedelta(seconds=30)),
-        MessageClass.SAFETY: ClassPolicy(ContentClass.C1, timedelta(), timedelta(seconds=60)),
-        MessageClass.RECEIPT: ClassPolicy(ContentClass.C2, _HOLD, _QUARTER),
-        MessageClass.CONTINUITY: ClassPolicy(ContentClass.C2, _HOLD, _QUARTER),
-        MessageClass.REMINDER: ClassPolicy(ContentClass.C2, _HOLD, timedelta(hours=6)),
-        MessageClass.CONTRACT: ClassPolicy(ContentClass.C2, None, _QUARTER),
-        MessageClass.COLLECTION: ClassPolicy(ContentClass.C3, None, timedelta(hours=6)),
-        MessageClass.MARKETING: ClassPolicy(ContentClass.C1, None, timedelta(hours=6)),
+        MessageClass.OTP: ClassPolicy(ContentClass.C0, timedelta(), timedelta(seconds=30), 0),
+        MessageClass.SAFETY: ClassPolicy(ContentClass.C1, timedelta(), timedelta(seconds=60), 1),
+        MessageClass.RECEIPT: ClassPolicy(ContentClass.C2, _HOLD, _QUARTER, 3),
+        MessageClass.CONTINUITY: ClassPolicy(ContentClass.C2, _HOLD, _QUARTER, 2),
+        MessageClass.REMINDER: ClassPolicy(ContentClass.C2, _HOLD, timedelta(hours=6), 4),
+        MessageClass.CONTRACT: ClassPolicy(ContentClass.C2, None, _QUARTER, 3),
+        MessageClass.COLLECTION: ClassPolicy(ContentClass.C3, None, timedelta(hours=6), 5),
+        MessageClass.MARKETING: ClassPolicy(ContentClass.C1, None, timedelta(hours=6), 6),
     }
 )

@@ -1,14 +1,16 @@
-"""Events of messaging. Aggregate: ("intent", intent id)."""
+"""Events of messaging. Aggregates: ("intent", intent id), ("inbound", id of the text)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
 from throughline.kernel.i18n import Text
 
 AGGREGATE = "intent"
+INBOUND = "inbound"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +37,18 @@ class ContactSignals:
 
     TYPE: ClassVar[str] = "messaging.contact_signals.v1"
     signals: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class InboundReceived:
+    """Somebody sent a text from a number that a borrower has.
+
+    `meaning`: wrong_person (the number is frozen by then), stop, paid, help, other. The text stays here.
+    """
+
+    TYPE: ClassVar[str] = "messaging.inbound_received.v1"
+    inbound_id: UUID
+    borrower_id: UUID
+    contact_point_id: UUID
+    meaning: str
+    got_at: datetime

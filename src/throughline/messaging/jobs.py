@@ -11,46 +11,13 @@ from throughline.kernel import clock
 from throughline.kernel.db import database
 from throughline.kernel.jobs import periodic, task
 from throughline.kernel.logging import get_logger
-from throughline.kernel.telemetry import counter
-from throughline.messaging import advance, attempts, begin, codes, flow, held, registry
-from throughline.messaging.ports import MessageChannel, Outbound, SubmitResult, Verdict
+from throughline.messaging import advance, attempts, codes, flow, held
+from throughline.messaging.sender import process
 
 log = get_logger(__name__)
 
-ATTEMPTS = counter(
-    "throughline_message_attempts", "Messages handed over, by route and verdict", ["route", "verdict"]
-)
 
-
-@task(begin.SEND, queue=begin.QUEUE, max_attempts=20, max_run_s=120)
-def send(*, attempt_id: str) -> None:
-    """Hand a written attempt to its provider and record the answer."""
-    attempt = UUID(attempt_id)
-    claim = database().run(lambda session: attempts.claim(session, attempt, now=clock.now()))
-    if claim is None:
-        return
-    channel = registry.channel(claim.route)
-    result = submit(channel, claim.message)
-    ATTEMPTS.labels(claim.route, result.verdict.value).inc()
-    # Should the database be away for longer, the lease ends and the end counts as unknown.
-    database().run(
-        lambda session: attempts.record(session, attempt, claim.fence, result, now=clock.now()), retry_s=30
-    )
-
-
-def submit(channel: MessageChannel | None, message: Outbound) -> SubmitResult:
-    """Hand over a message; also a channel that is not there or fails has a verdict."""
-    if channel is None:
-        return SubmitResult(Verdict.NOT_SENT, code="not-set-up")
-    try:
-        return channel.submit(message)
-    except Exception as error:
-        # Against its contract. What has left by then nobody knows.
-        log.exception("a channel failed", route=channel.name)
-        return SubmitResult(Verdict.UNKNOWN, code=type(error).__name__)
-
-
-@task(attempts.ASK, queue=begin.QUEUE, max_attempts=3, max_run_s=120)
+@task(attempts.ASK, queue=attempts.QUEUE, max_attempts=3, max_run_s=120)
 def ask(*, attempt_id: str) -> None:
     """Ask the provider about an attempt whose end is not known."""
     attempt = UUID(attempt_id)
@@ -58,8 +25,7 @@ def ask(*, attempt_id: str) -> None:
     if asked is None:
         return
     route, question = asked
-    channel = registry.channel(route)
-    finding = channel.query(question) if channel is not None else None
+    finding = process.ask(route, question)
     database().run(lambda session: attempts.answer(session, attempt, finding, now=clock.now()), retry_s=30)
 
 

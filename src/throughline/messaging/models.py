@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import ForeignKeyConstraint, Index, LargeBinary, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from throughline.kernel.db import Base, Id, Instant
@@ -88,6 +89,15 @@ class MsgAttempt(Base):
             unique=True,
             postgresql_where=text(LIVE_ATTEMPT),
         ),
+        Index("ix_msg_attempt_provider_ref", "route", "provider_ref"),
+        Index("ix_msg_attempt_submitted_at", "route", "submitted_at"),
+        Index(
+            "ix_msg_attempt_due",
+            "channel",
+            "urgency",
+            "due_at",
+            postgresql_where=text("state = 'prepared' AND superseded_at IS NULL"),
+        ),
     )
 
     borrower_id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -95,7 +105,10 @@ class MsgAttempt(Base):
     intent_id: Mapped[UUID]
     step_n: Mapped[int]
     try_n: Mapped[int]
-    route: Mapped[str]
+    channel: Mapped[str]
+    urgency: Mapped[int]  # the lowest goes first
+    due_at: Mapped[Instant]  # not sent before
+    route: Mapped[str]  # chosen when it is claimed; before that the first that fits
     contact_point_id: Mapped[UUID]
     content_class: Mapped[int | None]  # of the body that was sent
     client_ref: Mapped[str]
@@ -135,6 +148,7 @@ class MsgReceipt(Base):
     __table_args__ = (
         UniqueConstraint("route", "client_ref", "provider_ref", "code"),
         Index("ix_msg_receipt_attempt_id", "attempt_id"),
+        Index("ix_msg_receipt_waiting", "got_at", postgresql_where=text("attempt_id IS NULL")),
     )
 
     id: Mapped[Id]
@@ -142,6 +156,52 @@ class MsgReceipt(Base):
     client_ref: Mapped[str]
     provider_ref: Mapped[str]
     delivered: Mapped[bool]
+    state: Mapped[str]  # of the attempt, by this receipt
     code: Mapped[str]
-    attempt_id: Mapped[UUID]
+    attempt_id: Mapped[UUID | None]  # None: nothing of ours has that reference yet
+    reported_at: Mapped[datetime | None]
+    got_at: Mapped[Instant]
+
+
+class MsgRoute(Base):
+    """Where a route stands, for all processes: see `routes/weight.py`. `trips`: instants of its recent falls."""
+
+    __tablename__ = "msg_route"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    phase: Mapped[str]
+    share_percent: Mapped[int]
+    until: Mapped[datetime | None]
+    moved_at: Mapped[datetime | None]
+    trips: Mapped[list[str]] = mapped_column(JSONB)
+    why: Mapped[str]
+    changed_at: Mapped[Instant]
+
+
+class MsgRouteEvent(Base):
+    """What happened to a route; only ever appended."""
+
+    __tablename__ = "msg_route_event"
+    __table_args__ = (Index("ix_msg_route_event_route_id", "route", "id"),)
+
+    id: Mapped[Id]
+    route: Mapped[str]
+    at: Mapped[Instant]
+    phase: Mapped[str]
+    share_percent: Mapped[int]
+    why: Mapped[str]
+
+
+class MsgInbound(Base):
+    """A text that somebody sent from a number that a borrower has. Of other numbers nothing is kept."""
+
+    __tablename__ = "msg_inbound"
+    __table_args__ = (UniqueConstraint("id"),)
+
+    borrower_id: Mapped[UUID] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    contact_point_id: Mapped[UUID]
+    route: Mapped[str]
+    meaning: Mapped[str]
+    content: Mapped[bytes] = mapped_column(LargeBinary)  # place "msg_inbound|<id>|content"
     got_at: Mapped[Instant]

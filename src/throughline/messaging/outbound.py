@@ -11,7 +11,7 @@ from throughline.messaging.models import MsgAttempt, MsgStep
 from throughline.messaging.plan import Channel
 from throughline.messaging.ports import Outbound
 from throughline.messaging.settings import load_settings
-from throughline.messaging.templates import fill, template
+from throughline.messaging.templates import fill, places, template
 from throughline.parties import service as parties
 from throughline.parties.purposes import Purpose
 
@@ -31,9 +31,10 @@ def outbound(plan: Plan, step: MsgStep, attempt: MsgAttempt) -> Outbound:
         locale=intent.locale,
         text=text,
         subject=fill(outside.subject, params)[intent.locale] if mail else "",
+        template=f"{outside.name}.{intent.locale}",
         template_code=load_settings().sms_template_codes.get(f"{outside.name}.{intent.locale}", ""),
         # Of the parameters only those that the outside text itself names may leave the house.
-        params={name: str(value) for name, value in params.items() if f"{{{name}}}" in outside.sms["en"]},
+        params={name: str(params[name]) for name in places(outside.sms[intent.locale]) if name in params},
     )
 
 

@@ -1,4 +1,4 @@
-"""Receipts of the SMS provider: pushed as a JSON array (SmsReport), in any order, early, late and twice.
+"""Receipts by our own reference: pushed by Alibaba Cloud as a JSON array (SmsReport), in any order, early, late and twice.
 
 The number that a receipt names is not kept. An element that can't be read is counted and acknowledged:
 a provider that is refused sends the whole batch again for ever.
@@ -6,10 +6,9 @@ a provider that is refused sends the whole batch again for ever.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -19,20 +18,17 @@ from sqlalchemy.orm import Session
 from throughline.kernel import clock
 from throughline.kernel.ids import new_id
 from throughline.kernel.telemetry import counter
-from throughline.messaging import attempts, flow, signals
-from throughline.messaging.channels import aliyun_sms
+from throughline.messaging import attempts, flow, registry, signals
 from throughline.messaging.lattice import AttemptState
 from throughline.messaging.models import MsgAttempt, MsgReceipt
+from throughline.messaging.pushed import MAX_ELEMENTS, china_time, document, word
 
-MAX_ELEMENTS = 500
 SOURCE = "sms.receipt"
-# The codes of a receipt are those of the carriers' gateways, passed on as they are.
-PROVIDER = "cn.gateway"
 DELIVERED = "DELIVRD"
 
 RECEIPTS = counter(
     "throughline_message_receipts",
-    "Receipts by verdict: taken, repeated, unknown, malformed, refused",
+    "Receipts by verdict: taken, repeated, unknown, waiting, matched, malformed, refused",
     ["verdict"],
 )
 
@@ -50,32 +46,30 @@ class Receipt:
 
 def read_report(body: bytes) -> tuple[list[Receipt], int]:
     """The receipts in a report, and how many elements could not be read. Never raises."""
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
+    found = document(body)
+    if not isinstance(found, list):
         return [], 1
-    if not isinstance(document, list):
-        return [], 1
-    found = [_receipt(element) for element in document[:MAX_ELEMENTS]]
-    good = [receipt for receipt in found if receipt is not None]
-    return good, len(document) - len(good)
+    good = [receipt for receipt in map(_receipt, found[:MAX_ELEMENTS]) if receipt is not None]
+    return good, len(found) - len(good)
 
 
-def take_report(body: bytes, run: Callable[[Callable[[Session], str]], str], *, now: datetime) -> None:
+def take_report(
+    route: str, body: bytes, run: Callable[[Callable[[Session], str]], str], *, now: datetime
+) -> None:
     """Take in a report, each receipt in a transaction of its own (one that locks many intents could deadlock)."""
     receipts, malformed = read_report(body)
     if malformed:
         RECEIPTS.labels("malformed").inc(malformed)
     for receipt in receipts:
-        verdict = run(lambda session, receipt=receipt: take(session, receipt, now=now))  # type: ignore[misc]
+        verdict = run(lambda session, receipt=receipt: take(session, route, receipt, now=now))  # type: ignore[misc]
         RECEIPTS.labels(verdict).inc()
 
 
-def take(session: Session, receipt: Receipt, *, now: datetime) -> str:
+def take(session: Session, route: str, receipt: Receipt, *, now: datetime) -> str:
     """Store one receipt and raise its attempt: "taken", "repeated", or "unknown" for a reference that is not ours."""
     found = session.execute(
         select(MsgAttempt.id, MsgAttempt.intent_id).where(
-            MsgAttempt.route == aliyun_sms.NAME, MsgAttempt.client_ref == receipt.client_ref
+            MsgAttempt.route == route, MsgAttempt.client_ref == receipt.client_ref
         )
     ).one_or_none()
     if found is None:
@@ -94,8 +88,10 @@ def take(session: Session, receipt: Receipt, *, now: datetime) -> str:
             client_ref=receipt.client_ref,
             provider_ref=receipt.provider_ref,
             delivered=receipt.delivered,
+            state=(AttemptState.DELIVERED if receipt.delivered else AttemptState.FAILED).value,
             code=receipt.code,
             attempt_id=attempt.id,
+            reported_at=receipt.reported_at,
             got_at=now,
         )
         .on_conflict_do_nothing(index_elements=["route", "client_ref", "provider_ref", "code"])
@@ -116,35 +112,17 @@ def _signal(session: Session, attempt: MsgAttempt, receipt: Receipt, now: dateti
     at = now
     if receipt.reported_at is not None and attempt.submitted_at is not None:
         at = min(max(receipt.reported_at + clock.demo_shift(), attempt.submitted_at), now)
-    signals.told(session, attempt, SOURCE, PROVIDER, receipt.code, at=at)
+    signals.told(session, attempt, SOURCE, registry.codes_of(attempt.route), receipt.code, at=at)
 
 
 def _receipt(element: Any) -> Receipt | None:
     if not isinstance(element, dict) or not isinstance(element.get("success"), bool):
         return None
-    client_ref = _word(element, "out_id", 64)
+    client_ref = word(element, "out_id", 64)
     if not client_ref:
         return None
     delivered = element["success"]
-    code = DELIVERED if delivered else _word(element, "err_code", 64) or "UNKNOWN"
+    code = DELIVERED if delivered else word(element, "err_code", 64) or "UNKNOWN"
     return Receipt(
-        client_ref, _word(element, "biz_id", 100), delivered, code, _instant(element.get("report_time"))
+        client_ref, word(element, "biz_id", 100), delivered, code, china_time(element.get("report_time"))
     )
-
-
-def _word(element: Mapping[str, Any], name: str, longest: int) -> str:
-    """A short printable text; anything else is no text."""
-    value = element.get(name)
-    if not isinstance(value, str) or len(value) > longest or not value.isascii() or not value.isprintable():
-        return ""
-    return value
-
-
-def _instant(value: Any) -> datetime | None:
-    try:
-        written = datetime.strptime(
-            f"{value}"[:19] + " +0800", "%Y-%m-%d %H:%M:%S %z"
-        )  # the provider's local time
-    except ValueError:
-        return None
-    return written.astimezone(UTC)

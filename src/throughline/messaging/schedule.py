@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-# A send job has at most 15 s for its call: after this its process is dead or has lost the database.
+# A call may take 30 s: after this its process is dead or has lost the database.
 LEASE = timedelta(seconds=90)
 # Twelve tries take about as long as the wait for a receipt; where no other way is left, 48 take some hours.
 MAX_TRIES = 12
@@ -17,7 +17,6 @@ PATIENCE = timedelta(
     minutes=3
 )  # with a provider that does not answer our questions, where another way is planned
 LOOK_AT_HELD = timedelta(hours=1)
-JOB_IS_LATE = timedelta(minutes=2)
 
 
 def back_off(tries: int, chance: float, *, throttled: bool) -> timedelta:

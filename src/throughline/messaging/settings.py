@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Self, TypeVar
 
 from pydantic import AnyHttpUrl, BaseModel, Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
@@ -15,6 +15,9 @@ from throughline.kernel.settings import PackageSettings, load, settings
 _DEMO_SMS_PORT = 8104
 _DEMO_SMTP_HOST = "127.0.0.1"
 _DEMO_SMTP_PORT = 8125
+MAX_ACCOUNT_BYTES = 64 * 1024
+
+Account = TypeVar("Account", bound=BaseModel)
 
 
 class SmsAccount(BaseModel):
@@ -24,6 +27,21 @@ class SmsAccount(BaseModel):
     access_key_secret: SecretStr = Field(min_length=8)
     sign_name: str = Field(min_length=2, max_length=20)
     callback_token: SecretStr = Field(min_length=16)
+
+
+class TencentAccount(BaseModel):
+    """An application of an account at Tencent Cloud SMS. `template_ids`: of the registered texts, by "<text>.<locale>".
+
+    `callback_token` is part of the addresses of our hooks.
+    """
+
+    secret_id: str = Field(min_length=1, max_length=100, pattern=r"^[!-~]+$")
+    secret_key: SecretStr = Field(min_length=8, max_length=200)
+    app_id: str = Field(pattern=r"^[0-9]{1,20}$")
+    sign_name: str = Field(min_length=2, max_length=20)
+    region: str = Field("ap-guangzhou", pattern=r"^[a-z0-9-]{2,40}$")
+    template_ids: dict[str, Annotated[str, Field(pattern=r"^[0-9]{1,20}$")]] = Field(max_length=200)
+    callback_token: SecretStr = Field(min_length=16, max_length=200)
 
 
 class NoSmsAccount(Exception):
@@ -38,6 +56,10 @@ class MessagingSettings(PackageSettings):
     )
 
     call_timeout_s: Annotated[float, Field(gt=0, le=30)] = 15
+    routes_file: Path | None = Field(
+        None,
+        description="JSON: several routes for a channel, see docs/routes.md; without it one for each channel",
+    )
 
     sms_url: AnyHttpUrl | None = Field(
         None, description="https://dysmsapi.aliyuncs.com when it is set up in production"
@@ -94,15 +116,20 @@ class MessagingSettings(PackageSettings):
         if self.smtp_host and self.mail_from.endswith(".invalid"):
             raise ValueError("smtp_host needs mail_from")
 
-    def sms_account(self) -> SmsAccount:
-        """The account at the SMS provider. Raises `NoSmsAccount`."""
-        if self.sms_account_file is None:
-            raise NoSmsAccount("sms_account_file is not set")
-        try:
-            return SmsAccount.model_validate(json.loads(self.sms_account_file.read_text(encoding="utf-8")))
-        except (OSError, ValueError) as error:
-            # Without the cause: its text may repeat the secret.
-            raise NoSmsAccount(f"{self.sms_account_file}: {type(error).__name__}") from None
+
+def read_account(file: Path) -> SmsAccount:
+    """The account at Alibaba Cloud in a file. Raises `NoSmsAccount`."""
+    return read_account_of(SmsAccount, file)
+
+
+def read_account_of(kind: type[Account], file: Path) -> Account:
+    """The account in a file. Raises `NoSmsAccount`. Not cached: a simulator makes its account at its first start."""
+    try:
+        with file.open("rb") as stream:
+            return kind.model_validate(json.loads(stream.read(MAX_ACCOUNT_BYTES)))
+    except (OSError, ValueError, RecursionError) as error:
+        # Without the cause: its text may repeat the secret.
+        raise NoSmsAccount(f"{file}: {type(error).__name__}") from None
 
 
 def load_settings() -> MessagingSettings:

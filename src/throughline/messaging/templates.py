@@ -69,6 +69,16 @@ def template(name: str) -> Template:
     return found
 
 
+def outside_names() -> frozenset[str]:
+    """The names under which texts for outside are registered with providers: "<text>.<locale>"."""
+    return frozenset(f"{one.outside.name}.{locale}" for one in templates().values() for locale in LOCALES)
+
+
+def places(text: str) -> list[str]:
+    """The places of a text, each once, in the order in which they stand in it."""
+    return list(dict.fromkeys(place for _, place, _, _ in string.Formatter().parse(text) if place))
+
+
 def fill(text: Text, params: Params) -> Text:
     """A text in both languages with its places filled; a line whose place has no value is left out."""
     return {locale: _filled(text[locale], params, locale) for locale in LOCALES}
@@ -83,12 +93,8 @@ def _filled(text: str, params: Params, locale: str) -> str:
     return "\n".join(
         line.format_map(values)
         for line in text.strip().split("\n")
-        if all(values[place] != "" for place in _places(line))
+        if all(values[place] != "" for place in places(line))
     )
-
-
-def _places(line: str) -> list[str]:
-    return [place for _, place, _, _ in string.Formatter().parse(line) if place]
 
 
 def _shown(name: str, value: str | int, locale: str) -> str:

@@ -170,9 +170,10 @@ def _attempts(session: Session, intent: MsgIntent) -> list[tuple[int, AttemptVie
         .limit(MAX_ROWS)
     )
     for receipt in session.scalars(receipts):
-        said[receipt.attempt_id].append(
-            ReceiptView(receipt.provider_ref, receipt.delivered, receipt.code, receipt.got_at)
-        )
+        if receipt.attempt_id is not None:
+            said[receipt.attempt_id].append(
+                ReceiptView(receipt.provider_ref, receipt.delivered, receipt.code, receipt.got_at)
+            )
     return [
         (
             row.step_n,

@@ -61,7 +61,7 @@ function onSubmit(session, pdu) {
   const number = id;
   const content = pdu.message_payload || pdu.short_message;
   seen.texts.push({
-    to: pdu.destination_addr, text: content.message, coding: pdu.data_coding,
+    to: pdu.destination_addr, at: Date.now(), text: content.message, coding: pdu.data_coding,
     udh: content.udh ? content.udh.map((one) => [...one]) : null, sar: pdu.sar_segment_seqnum || null,
   });
   const hear = receipt(hearer(session), pdu, number);
@@ -115,7 +115,10 @@ server.listen(0, '127.0.0.1', () => say({ port: server.address().port }));
 readline.createInterface({ input: process.stdin }).on('line', (line) => {
   const command = JSON.parse(line);
   if (command.set) Object.assign(mode, command.set);
-  if (command.kill) for (const session of server.sessions.slice()) session.destroy();
+  if (command.kill) {
+    seen.killed = Date.now();
+    for (const session of server.sessions.slice()) session.destroy();
+  }
   if (command.deliver) {
     for (const session of sessions) {
       if (session.kind !== 'bind_transmitter') session.deliver_sm(command.deliver);

@@ -59,26 +59,42 @@ _STATES = MappingProxyType({1: AttemptState.ACCEPTED, 2: AttemptState.FAILED, 3:
 class AliyunSms:
     """One account of the provider."""
 
-    name = NAME
+    up = True  # a call makes its connection itself
 
     def __init__(
-        self, base_url: str, *, key_id: str, key_secret: str, sign_name: str, call_timeout_s: float
+        self,
+        base_url: str,
+        *,
+        key_id: str,
+        key_secret: str,
+        sign_name: str,
+        call_timeout_s: float,
+        connections: int = 20,
     ) -> None:
         self._host = urlsplit(base_url).netloc
         self._key_id, self._key_secret = key_id, key_secret
         self._sign_name = sign_name
-        self._client = httpx.Client(
+        self._client = httpx.AsyncClient(
             base_url=base_url.rstrip("/"),
             timeout=httpx.Timeout(call_timeout_s, connect=min(3.0, call_timeout_s)),
-            limits=httpx.Limits(max_connections=20, max_keepalive_connections=10, keepalive_expiry=20),
+            limits=httpx.Limits(
+                max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=20
+            ),
             follow_redirects=False,
             trust_env=False,
         )
 
-    def submit(self, message: Outbound) -> SubmitResult:
+    async def open(self) -> None:
+        """Nothing to make ready."""
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def submit(self, message: Outbound) -> SubmitResult:
         """SendSms for one number."""
         try:
-            answer = self._call(
+            answer = await self._call(
                 "SendSms",
                 {
                     "PhoneNumbers": _number(message.address),
@@ -97,7 +113,7 @@ class AliyunSms:
         code = _text(body, "Code")
         return SubmitResult(verdict_of(status, code), _text(body, "BizId") or None, code or f"HTTP {status}")
 
-    def query(self, question: Question) -> Finding | None:
+    async def query(self, question: Question) -> Finding | None:
         """QuerySendDetails of that number and day; the message is known by our reference."""
         day = question.submitted_at.astimezone(ZONE).strftime("%Y%m%d")
         params = {
@@ -109,7 +125,7 @@ class AliyunSms:
         if question.provider_ref:
             params["BizId"] = question.provider_ref
         try:
-            status, body = self._call("QuerySendDetails", params)
+            status, body = await self._call("QuerySendDetails", params)
         except httpx.HTTPError as error:
             log.warning("provider not reached", error=type(error).__name__)
             return None
@@ -117,7 +133,7 @@ class AliyunSms:
             return None
         return _found(body, question.client_ref)
 
-    def _call(self, action: str, params: Mapping[str, str]) -> tuple[int, Any]:
+    async def _call(self, action: str, params: Mapping[str, str]) -> tuple[int, Any]:
         query = canonical_query(params)
         headers = signed_headers(
             host=self._host,
@@ -129,9 +145,9 @@ class AliyunSms:
             at=real_now(),
             nonce=secrets.token_hex(16),
         )
-        with self._client.stream("POST", f"/?{query}", headers=headers) as answer:
+        async with self._client.stream("POST", f"/?{query}", headers=headers) as answer:
             body = b""
-            for chunk in answer.iter_bytes():
+            async for chunk in answer.aiter_bytes():
                 body += chunk
                 if len(body) > MAX_ANSWER_BYTES:
                     raise httpx.ReadError("the answer is too long")

@@ -27,7 +27,7 @@ QUIT_TIMEOUT_S = 1.0
 class SmtpMail:
     """One relay; one connection a message, because a sender process may be killed at any time."""
 
-    name = NAME
+    up = True  # each mail has a connection of its own
 
     def __init__(
         self,
@@ -47,16 +47,19 @@ class SmtpMail:
         self._user, self._password = user, password
         self._timeout_s = timeout_s
 
-    def submit(self, message: Outbound) -> SubmitResult:
-        """Hand one mail to the relay."""
-        return asyncio.run(self._submit(message))
+    async def open(self) -> None:
+        """Nothing to make ready."""
 
-    def query(self, question: Question) -> Finding | None:
+    async def close(self) -> None:
+        """Nothing stays open."""
+
+    async def query(self, question: Question) -> Finding | None:
         """SMTP has no question about a message."""
         del question
         return None
 
-    async def _submit(self, message: Outbound) -> SubmitResult:
+    async def submit(self, message: Outbound) -> SubmitResult:
+        """Hand one mail to the relay."""
         client = aiosmtplib.SMTP(
             hostname=self._host,
             port=self._port,
