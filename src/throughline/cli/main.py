@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import typer
 
-from throughline.cli import access, book, compliance, demo, drill, lab, lending, line, notary, platform, story
+from throughline.cli import (
+    access,
+    book,
+    compliance,
+    demo,
+    drill,
+    lab,
+    lending,
+    line,
+    message,
+    notary,
+    platform,
+    story,
+)
 
 app = typer.Typer(
     name="throughline",
@@ -21,6 +34,7 @@ app.add_typer(notary.app, name="notary", help="Receipts and logs: check them any
 app.add_typer(compliance.app, name="compliance", help="Rates and rules without the platform.")
 app.add_typer(lending.app, name="lending")
 app.add_typer(line.app, name="line")
+app.add_typer(message.app, name="message")
 app.add_typer(lab.app, name="lab")
 app.add_typer(book.imports, name="import")
 app.add_typer(book.exports, name="export")

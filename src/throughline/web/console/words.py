@@ -344,6 +344,19 @@ INCIDENT_CLASS = {
 }
 
 SUBJECTS = {
+    "route": {
+        "healthy": N_("well"),
+        "resting": N_("resting"),
+        "probing": N_("about to be tried"),
+        "waiting": N_("tried, waits"),
+        "climbing": N_("climbing"),
+        "link": N_("the link is gone"),
+        "no-answers": N_("answers stay away"),
+        "failures-in-a-row": N_("failures in a row"),
+        "share-of-failures": N_("too many failures"),
+        "probe": N_("the try failed"),
+        "receipts": N_("it takes messages and delivers too few"),
+    },
     "role": {
         "commander": N_("incident lead"),
         "operations": N_("operations"),

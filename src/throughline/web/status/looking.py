@@ -15,7 +15,7 @@ from throughline.continuity.status import tasks
 from throughline.continuity.status.intake import Observation
 from throughline.kernel.settings import settings
 from throughline.line.settings import load_settings as line_settings
-from throughline.messaging.settings import load_settings as messaging_settings
+from throughline.messaging.routes.config import routes as message_routes
 from throughline.payments.settings import PaymentSettings
 
 AT_ONCE = 8
@@ -47,15 +47,17 @@ def parts() -> dict[str, str]:
     from throughline.kernel.settings import load
 
     found: dict[str, str] = {}
-    payments, messaging, line = load(PaymentSettings), messaging_settings(), line_settings()
+    payments, line = load(PaymentSettings), line_settings()
     if payments.wechat_url:
         found["rail:wechat"] = str(payments.wechat_url)
     if payments.bank_url:
         found["rail:bank"] = str(payments.bank_url)
-    if messaging.sms_url:
-        found["route:sms"] = str(messaging.sms_url)
-    if messaging.smtp_host:
-        found["route:email"] = f"smtp://{messaging.smtp_host}:{messaging.smtp_port}"
+    for route in sorted(message_routes(), key=lambda one: -one.priority):  # the first of each channel remains
+        address = (
+            route.options.get("url") or f"smtp://{route.options.get('host')}:{route.options.get('port', 25)}"
+        )
+        if route.adapter in {"aliyun-sms", "tencent-sms", "smtp"}:
+            found[f"route:{route.channel.value}"] = str(address)
     if settings().demo or line.carriers or "api_url" in line.model_fields_set:
         found |= {f"carrier:{one.name}": str(one.api_url) for one in line.all_carriers}
     return found
