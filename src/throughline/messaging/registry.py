@@ -124,6 +124,7 @@ def _tencent(route: RouteSettings, news: News) -> Adapter:
         region=account.region,
         template_ids=account.template_ids,
         call_timeout_s=load_settings().call_timeout_s,
+        connections=route.window,
     )
 
 

@@ -53,6 +53,7 @@ class TencentSms:
         region: str,
         template_ids: Mapping[str, str],
         call_timeout_s: float,
+        connections: int = 20,
     ) -> None:
         self._host = urlsplit(base_url).netloc
         self._secret_id, self._secret_key = secret_id, secret_key
@@ -61,7 +62,7 @@ class TencentSms:
         self._client = httpx.AsyncClient(
             base_url=base_url.rstrip("/"),
             timeout=httpx.Timeout(call_timeout_s, connect=min(3.0, call_timeout_s)),
-            limits=httpx.Limits(max_connections=20, max_keepalive_connections=10, keepalive_expiry=20),
+            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=20),
             follow_redirects=False,
             trust_env=False,
         )
