@@ -122,9 +122,13 @@ async def bare(count: int) -> int:
         made.open()
         assert await made.wait_bound(10)
         began_s = time.perf_counter()
-        await asyncio.gather(
-            *(made.submit(Outgoing(f"{n}", "8613800000000", f"token {n}")) for n in range(count))
-        )
+        left = iter(range(count))
+
+        async def hand_over() -> None:
+            for n in left:
+                await made.submit(Outgoing(f"{n}", "8613800000000", f"token {n}"))
+
+        await asyncio.gather(*(hand_over() for _ in range(50)))
         await sink.until(lambda: len(sink.receipts) == count, within_s=WITHIN_S)
         took_s = time.perf_counter() - began_s
         await made.close(5)
