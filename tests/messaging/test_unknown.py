@@ -245,6 +245,27 @@ def test_a_receipt_settles_the_unknown_without_a_question(
     assert (len(sms.accepted), sms.queries) == (1, 0)
 
 
+def test_a_sender_that_is_told_to_stop_ends_what_it_has_begun(
+    phone_only: Borrower, sms: SmsProvider, ask: Ask, story: Story, environment: dict[str, str]
+) -> None:
+    intent_id = ask(phone_only)
+    process = subprocess.Popen(
+        [sys.executable, str(HERE / "killable_sender.py")],
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    try:
+        wait_for(lambda: sms.calls > 0)
+        process.terminate()
+        said, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 0, said.decode()
+    assert b"Traceback" not in said
+    assert states(story(intent_id))[0] == ("sms", "sent")
+
+
 def first_route(klass: str, avoid: str | None) -> str:
     """The only route that is set up."""
     del klass, avoid

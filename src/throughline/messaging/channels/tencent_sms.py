@@ -62,7 +62,9 @@ class TencentSms:
         self._client = httpx.AsyncClient(
             base_url=base_url.rstrip("/"),
             timeout=httpx.Timeout(call_timeout_s, connect=min(3.0, call_timeout_s)),
-            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=20),
+            limits=httpx.Limits(
+                max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=20
+            ),
             follow_redirects=False,
             trust_env=False,
         )

@@ -27,7 +27,7 @@ class Thread(threading.Thread):
     def __init__(self) -> None:
         super().__init__(name="sender", daemon=True)
         self._loop = asyncio.new_event_loop()
-        self._stop = asyncio.Event()
+        self._ends = asyncio.Event()
         self._sender: Sender | None = None
 
     def run(self) -> None:
@@ -40,7 +40,7 @@ class Thread(threading.Thread):
 
     def stop(self) -> None:
         """Stop claiming; what is under way gets some seconds."""
-        self._loop.call_soon_threadsafe(self._stop.set)
+        self._loop.call_soon_threadsafe(self._ends.set)
         self.join(DRAIN_S + 10)
 
     def ask(self, route: str, question: Question) -> Finding | None:
@@ -54,7 +54,7 @@ class Thread(threading.Thread):
 
     async def _send(self) -> None:
         self._sender = Sender(database())
-        await self._sender.run(self._stop)
+        await self._sender.run(self._ends)
 
 
 def start() -> Thread:
